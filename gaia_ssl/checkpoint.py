@@ -1,0 +1,57 @@
+"""Checkpoints: read without running what is in them, written whole or not at all."""
+
+import hashlib
+import os
+import pathlib
+import pickle
+from typing import Any
+
+import torch
+from mmengine.runner.checkpoint import get_torch_safe_globals
+
+from gaia_ssl.errors import UserError
+from gaia_ssl.files import atomic_path
+
+
+def load_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU, tensors and plain values only (``weights_only``).
+
+    Raises:
+        UserError: If the file is missing, cut short, no checkpoint, or holds anything that would execute code.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise UserError(f'{path}: no such checkpoint file')
+    try:
+        with torch.serialization.safe_globals(get_torch_safe_globals()):
+            checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(f'{path}: refused, because it is no checkpoint or holds objects beyond tensors and plain values '
+                        f'that could execute code ({_first_line(error)})') from error
+    except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+        raise UserError(f'{path}: cut short or no checkpoint ({_first_line(error)}); copy or train it again') from error
+    if not isinstance(checkpoint, dict):
+        raise UserError(f'{path}: holds a {type(checkpoint).__name__}, not a checkpoint')
+    if 'config' in checkpoint.get('meta', {}):
+        # mmengine runs this entry as Python when it resumes.
+        raise UserError(f"{path}: refused, because its meta holds a 'config' of Python code to run")
+    return checkpoint
+
+
+def save_checkpoint(checkpoint: dict[str, Any], path: str | os.PathLike) -> None:
+    """Write ``checkpoint`` to ``path`` atomically."""
+    with atomic_path(path) as temporary:
+        torch.save(checkpoint, temporary)
+
+
+def file_hash(path: str | os.PathLike) -> str:
+    """SHA-256 of a file, in hex."""
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,62 @@
+"""What the command-line tools share."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+
+import torch
+from mmengine.config import Config, DictAction
+
+from gaia_ssl.errors import UserError
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a tool: an error that the user can mend becomes one line on stderr and exit status 1.
+
+    Whatever mmengine or a toolbox loads meanwhile is loaded with ``weights_only``.
+    """
+    os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] = '1'
+    try:
+        main()
+    except UserError as error:
+        print(f'error: {error}', file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
+    """OpenMMLab's usual flags of a tool that starts a Runner."""
+    parser.add_argument('--work-dir', help='folder for logs and results (default: work_dirs/CONFIG_NAME)')
+    parser.add_argument('--overwrite', action='store_true', help='replace the run that the work dir already holds')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+                        help='override settings of the config, e.g. train_dataloader.batch_size=32')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def load_config(arguments: argparse.Namespace) -> Config:
+    """The config with the flags of :func:`add_runner_arguments` applied.
+
+    Raises:
+        UserError: If the file is missing or does not parse.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(arguments.local_rank))
+    if not os.path.isfile(arguments.config):
+        raise UserError(f'{arguments.config}: no such config file')
+    try:
+        config = Config.fromfile(arguments.config)
+    except Exception as error:  # a config is Python code and fails in as many ways
+        raise UserError(f'{arguments.config}: not a config that can be read ({type(error).__name__}: {error})') from error
+    config.launcher = arguments.launcher
+    if not torch.cuda.is_available() and 'env_cfg' in config:
+        config.env_cfg.setdefault('dist_cfg', {}).update(backend='gloo')  # nccl works on GPUs only
+    if arguments.cfg_options:
+        config.merge_from_dict(arguments.cfg_options)
+    name = os.path.splitext(os.path.basename(arguments.config))[0]
+    config.work_dir = arguments.work_dir or config.get('work_dir') or os.path.join('work_dirs', name)
+    return config
+

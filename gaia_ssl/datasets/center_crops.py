@@ -1,0 +1,91 @@
+"""Images as a trained network is shown them: resized, cropped at the centre, normalised."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from gaia_ssl.datasets.image_folder import ImageFolder
+from gaia_ssl.datasets.unreadable import UnreadableImages
+from gaia_ssl.errors import UserError
+
+
+def center_crop_pipeline(resolution: int) -> list[dict]:
+    """mmpretrain's usual evaluation pipeline: short edge to 8/7 of ``resolution``, then its central square."""
+    return [
+        dict(type='LoadImageFromFile'),
+        dict(type='mmpretrain.ResizeEdge', scale=round(resolution * 8 / 7), edge='short'),
+        dict(type='mmpretrain.CenterCrop', crop_size=resolution),
+        dict(type='mmpretrain.PackInputs'),
+    ]
+
+
+@dataclasses.dataclass
+class CenterCrops:
+    """Iterable over normalised batches ``(N, 3, resolution, resolution)`` of a folder; :attr:`labels` as classes if asked.
+
+    Args:
+        folder: Images in any tree, or a folder a class for ``with_label``.
+        mean, std, to_rgb: Normalisation, as a supernet's checkpoint states it.
+        resolution: Side in pixels.
+        batch_size: Images a batch; the last one may be smaller, but never a single image unless all is one.
+        max_images: Take so many images, evenly spaced over the sorted folder; None takes all.
+        with_label: Whether each folder directly below is a class.
+        max_unreadable: The share of unreadable images above which iteration ends in a UserError.
+        report: Where unreadable paths are reported.
+    """
+
+    folder: str
+    mean: Sequence[float]
+    std: Sequence[float]
+    to_rgb: bool
+    resolution: int = 224
+    batch_size: int = 64
+    max_images: int | None = None
+    with_label: bool = False
+    max_unreadable: float = 0.01
+    report: Callable[[str], None] = print
+
+    def __post_init__(self) -> None:
+        if self.resolution < 1 or self.batch_size < 1 or (self.max_images is not None and self.max_images < 1):
+            raise UserError('resolution, batch size and number of images must be 1 or more')
+        self.dataset = ImageFolder(self.folder, with_label=self.with_label, pipeline=center_crop_pipeline(self.resolution))
+        total = len(self.dataset)
+        count = min(total, self.max_images or total)
+        self.indices = [index * total // count for index in range(count)]
+
+    def __len__(self) -> int:
+        """Batches."""
+        return len(self._batches())
+
+    @property
+    def paths(self) -> list[str]:
+        """The files, in the order of iteration."""
+        return [self.dataset.get_data_info(index)['img_path'] for index in self.indices]
+
+    @property
+    def labels(self) -> list[int]:
+        """Each image's class, in the order of iteration."""
+        return [int(self.dataset.get_data_info(index)['gt_label']) for index in self.indices]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in (self.mean, self.std))
+        unreadable = UnreadableImages(self.max_unreadable, total=len(self.indices))
+        for data in DataLoader(self.dataset, batch_sampler=self._batches(), collate_fn=list):
+            for sample in data:
+                for path in unreadable.update(sample['data_samples'].unreadable):
+                    self.report(f'unreadable image, skipped: {path}')
+            images = torch.stack([sample['inputs'] for sample in data])
+            yield ((images.flip(1) if self.to_rgb else images).float() - mean) / std
+        if unreadable.paths:
+            self.report(unreadable.summary())
+
+    def _batches(self) -> list[list[int]]:
+        batches = [self.indices[start:start + self.batch_size] for start in range(0, len(self.indices), self.batch_size)]
+        if len(batches) > 1 and len(batches[-1]) == 1:  # a single image has no useful batch statistics
+            batches[-2:] = [batches[-2] + batches[-1]]
+        return batches

@@ -1,0 +1,150 @@
+"""Unlabelled images in any folder tree."""
+
+from __future__ import annotations
+
+import os.path as osp
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import cv2
+import numpy as np
+import torch
+from mmcv.transforms import LoadImageFromFile
+from mmengine import fileio
+from mmpretrain.datasets import CustomDataset
+from PIL import Image
+
+from gaia_ssl.errors import UserError
+from gaia_ssl.registry import DATASETS
+
+EXTENSIONS = ('.bmp', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp')
+
+# What mmcv's LoadImageFromFile raises on a file that is no image. With cv2: AssertionError where the decoder gave None
+# (truncated, not an image), cv2.error on a file of zero bytes. With pillow: OSError and SyntaxError (broken PNG).
+DECODING_ERRORS = (AssertionError, OSError, SyntaxError, EOFError, cv2.error, Image.DecompressionBombError)
+
+
+@DATASETS.register_module()
+class ImageFolder(CustomDataset):
+    """All images under a folder, without labels (or with one folder a class).
+
+    A file that cannot be decoded does not stop the run: the next readable image takes its place, and the sample names
+    the bad files in ``data_samples.unreadable`` (a tuple of paths, mostly empty), from where the main process can
+    collect them even if workers read the data.
+
+    An index is an int, or a pair ``(seed, index)`` as :class:`gaia_ssl.datasets.SeededSampler` yields it. Of a pair,
+    the transforms draw from generators seeded with ``seed``, and the global generators are left as they were: the
+    sample depends on the pair alone, not on the worker, the batch, or whether the run was resumed.
+
+    Args:
+        data_root: The folder, searched recursively in sorted order.
+        data_prefix: A folder inside ``data_root``.
+        with_label: Whether each folder directly below is a class (for kNN and linear probes).
+        extensions: Accepted file name endings, in lower or upper case.
+        **kwargs: Further arguments of :class:`mmpretrain.datasets.CustomDataset`: ``pipeline``, ``indices``, ...
+
+    Raises:
+        UserError: If the folder is missing or holds no image, and on reading if no image can be decoded.
+
+    Example:
+        >>> dataset = ImageFolder('photos/', pipeline=[dict(type='LoadImageFromFile'), dict(type='PackInputs')])
+        >>> dataset[0]['inputs'].shape
+        torch.Size([3, 480, 640])
+    """
+
+    def __init__(self,
+                 data_root: str = '',
+                 data_prefix: str | dict = '',
+                 with_label: bool = False,
+                 extensions: Sequence[str] = EXTENSIONS,
+                 **kwargs) -> None:
+        if not (data_root or data_prefix):
+            raise UserError('ImageFolder: no folder of images given: set data_root')
+        super().__init__(
+            data_root=osp.expanduser(data_root),
+            data_prefix=data_prefix,
+            with_label=with_label,
+            extensions=extensions,
+            **kwargs)
+
+    def _find_samples(self) -> list:
+        """Return the relative paths (with labels: pairs of path and class), or raise UserError where there are none."""
+        accepted = ', '.join(sorted(self.extensions))
+        if not fileio.isdir(self.img_prefix):
+            raise UserError(f'ImageFolder: no such folder: {self.img_prefix}: give a folder of images ({accepted})')
+        try:
+            return super()._find_samples()
+        except RuntimeError as error:  # CustomDataset found no file
+            place = 'in the class folders of' if self.with_label else 'in'
+            raise UserError(f'ImageFolder: no image {place} {self.img_prefix}: accepted extensions are {accepted}, '
+                            'in lower or upper case') from error
+
+    def __getitem__(self, index: int | tuple[int, int]) -> dict:
+        """Return the sample of ``index``, or of ``(seed, index)``."""
+        if not isinstance(index, tuple):
+            return super().__getitem__(index)
+        seed, index = index
+        with seeded_generators(seed):
+            return super().__getitem__(index)
+
+    def prepare_data(self, idx: int) -> dict:
+        """Run the pipeline on image ``idx``, or on the first readable one after it."""
+        total = len(self)
+        if not -total <= idx < total:
+            raise IndexError(f'image {idx} of {total}')
+        unreadable = []
+        for step in range(total):
+            info = self.get_data_info((idx + step) % total)
+            path = info['img_path']
+            sample = self._run_pipeline(info)
+            if sample is not None:
+                return _note_unreadable(sample, tuple(unreadable))
+            unreadable.append(path)
+        raise UserError(f'ImageFolder: none of the {total} images in {self.img_prefix} can be decoded: '
+                        f'check the files, first of all {unreadable[0]}')
+
+    def _run_pipeline(self, sample: dict) -> dict | None:
+        """Return the transformed sample, or None if its file cannot be decoded. Other errors pass through."""
+        for transform in self.pipeline.transforms:
+            if isinstance(transform, LoadImageFromFile):
+                try:
+                    sample = transform(sample)
+                except DECODING_ERRORS:
+                    return None
+                if sample is None:
+                    return None
+            else:
+                path = sample.get('img_path')
+                sample = transform(sample)
+                if sample is None:
+                    raise RuntimeError(f'{type(transform).__name__} returned no sample for {path}')
+        return sample
+
+
+def _note_unreadable(sample: dict, paths: tuple[str, ...]) -> dict:
+    """Write ``paths`` into the sample: in its ``data_samples``, or in the dict of a pipeline without PackInputs."""
+    if 'data_samples' in sample:
+        sample['data_samples'].set_field(paths, 'unreadable', field_type='metainfo')
+    else:
+        sample['unreadable'] = paths
+    return sample
+
+
+@contextmanager
+def seeded_generators(seed: int) -> Iterator[None]:
+    """Seed the CPU generators of Python, NumPy and torch inside the block, and put their states back after it.
+
+    Args:
+        seed: Non-negative, below 2 ** 63.
+    """
+    states = random.getstate(), np.random.get_state(), torch.default_generator.get_state()
+    try:
+        random.seed(seed)
+        np.random.seed([seed & 0xFFFFFFFF, seed >> 32])
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed the GPUs too
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.default_generator.set_state(states[2])

@@ -1,0 +1,7 @@
+"""mmengine's view: thin hooks, loops and wrappers that call the floors below."""
+
+from gaia_ssl.engine.hooks import AtomicCheckpointHook, SandwichSamplerHook, UnreadableImagesHook
+from gaia_ssl.engine.loops import TaskAwareSearchLoop
+from gaia_ssl.engine.optim import AutocastOptimWrapper
+
+__all__ = ['AtomicCheckpointHook', 'AutocastOptimWrapper', 'SandwichSamplerHook', 'TaskAwareSearchLoop', 'UnreadableImagesHook']

@@ -1,0 +1,7 @@
+"""Hooks of the training loop."""
+
+from gaia_ssl.engine.hooks.atomic_checkpoint_hook import AtomicCheckpointHook
+from gaia_ssl.engine.hooks.sandwich_sampler_hook import SandwichSamplerHook
+from gaia_ssl.engine.hooks.unreadable_images_hook import UnreadableImagesHook
+
+__all__ = ['AtomicCheckpointHook', 'SandwichSamplerHook', 'UnreadableImagesHook']

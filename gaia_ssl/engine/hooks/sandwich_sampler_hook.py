@@ -1,0 +1,54 @@
+"""Puts the archs of each step on the model, and the supernet's description into its checkpoints."""
+
+from __future__ import annotations
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from gaia_ssl.errors import UserError
+from gaia_ssl.models.algorithms import Supernet
+from gaia_ssl.models.supernet_meta import supernet_meta
+from gaia_ssl.registry import HOOKS
+from gaia_ssl.space import SandwichSampler
+
+
+@HOOKS.register_module()
+class SandwichSamplerHook(Hook):
+    """Draws the sandwich of each iteration, keyed by the run's seed and the iteration.
+
+    Args:
+        num_random: Random archs a step. 0 trains the max arch alone: the plain method.
+        with_min: Whether the min arch belongs to every step.
+    """
+
+    priority = 'NORMAL'
+
+    def __init__(self, num_random: int = 2, with_min: bool = False) -> None:
+        self.num_random = num_random
+        self.with_min = with_min
+
+    def before_train(self, runner: Runner) -> None:
+        model = _supernet(runner)
+        self.sampler = SandwichSampler(model.backbone.space, self.num_random, self.with_min, seed=runner.seed)
+        dataset, batch_size = runner.train_dataloader.dataset, runner.train_dataloader.batch_size
+        if batch_size and batch_size * runner.world_size > len(dataset):
+            raise UserError(f'a batch of {batch_size} on {runner.world_size} processes is larger than the data of '
+                            f'{len(dataset)} images; lower train_dataloader.batch_size or add images')
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
+        _supernet(runner).set_sandwich(runner.iter, self.sampler.sample(runner.iter))
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        broken = [name for name, value in checkpoint['state_dict'].items() if not value.isfinite().all()]
+        if broken:
+            raise UserError(f'not saved at iteration {runner.iter}: {broken[0]} and {len(broken) - 1} more are not finite; '
+                            'lower the learning rate or clip gradients, and --resume from the last checkpoint')
+        checkpoint['meta']['gaia_ssl'] = supernet_meta(_supernet(runner))
+
+
+def _supernet(runner: Runner) -> Supernet:
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    if not isinstance(model, Supernet):
+        raise UserError(f'SandwichSamplerHook works on a supernet, and the model is a {type(model).__name__}')
+    return model

@@ -1,0 +1,22 @@
+"""Batch norm statistics of one network on given images."""
+
+from collections.abc import Sized
+
+from fvcore.nn.precise_bn import update_bn_stats
+from torch import nn
+
+
+def calibrate_bn(module: nn.Module, batches: Sized) -> None:
+    """Set every running mean and variance to the pooled ones over all of ``batches``; the module ends in eval mode.
+
+    Batches are weighted by their size, and the variance between their means is included. While calibrating, each layer
+    normalises by the statistics of the batch at hand.
+
+    Args:
+        module: Takes a batch ``(N, 3, H, W)``.
+        batches: Iterable of such batches.
+    """
+    for child in module.modules():  # not module.train(), which leaves frozen stages in eval mode
+        child.training = True
+    update_bn_stats(module, batches, num_iters=len(batches))
+    module.eval()

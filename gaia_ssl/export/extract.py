@@ -1,0 +1,25 @@
+"""The weights of one subnet."""
+
+import torch
+
+from gaia_ssl.models import DynamicResNet, SubnetResNet
+from gaia_ssl.space import Arch
+
+
+@torch.no_grad()
+def extract_subnet(supernet: DynamicResNet, arch: Arch) -> SubnetResNet:
+    """A static network that holds the leading slices of the supernet's parameters and statistics.
+
+    Args:
+        supernet: The backbone at ``space.max``.
+        arch: Not larger than that in any dimension.
+
+    Raises:
+        UserError: If the supernet has no weights for ``arch``.
+    """
+    supernet.space.check_fits(arch)
+    subnet = SubnetResNet(arch, stem_kernel=supernet.stem_kernel)
+    source = supernet.state_dict()
+    state = {name: source[name][tuple(map(slice, value.shape))].clone() for name, value in subnet.state_dict().items()}
+    subnet.load_state_dict(state)
+    return subnet.eval()

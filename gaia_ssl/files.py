@@ -1,0 +1,58 @@
+"""Files that are whole or not there: write beside the target, then rename."""
+
+import contextlib
+import os
+import pathlib
+import tempfile
+from collections.abc import Iterator
+
+from gaia_ssl.errors import UserError
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """Yield a temporary path in the folder of ``path`` (made if missing); renamed to ``path`` if the block succeeds.
+
+    The suffix is kept, so writers that look at it (matplotlib) work.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f'.{path.stem}.', suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = pathlib.Path(name)
+    try:
+        yield temporary
+        with temporary.open('rb') as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def claim_folder(path: str | os.PathLike, holds: str, resume: bool = False, overwrite: bool = False) -> pathlib.Path:
+    """Make the output folder ``path``, unless it already holds another run.
+
+    Args:
+        path: The folder.
+        holds: Glob of the files by which an earlier run is recognised.
+        resume: The earlier run is meant to go on.
+        overwrite: The earlier run's files may be replaced.
+
+    Raises:
+        UserError: If the folder holds an earlier run and neither ``resume`` nor ``overwrite`` is given, or it is a file.
+    """
+    path = pathlib.Path(path)
+    if path.exists() and not path.is_dir():
+        raise UserError(f'{path} is a file; give a folder for the output')
+    if not (resume or overwrite) and path.is_dir() and any(path.glob(holds)):
+        raise UserError(f'{path} already holds a run; continue it with --resume, replace it with --overwrite, '
+                        'or choose another folder')
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,7 @@
+"""Self-supervised training of the supernet: the sandwich step, and what each method adds to it."""
+
+from gaia_ssl.models.algorithms.ddp import SandwichDistributedDataParallel
+from gaia_ssl.models.algorithms.moco import SupernetMoCo
+from gaia_ssl.models.algorithms.supernet import Supernet
+
+__all__ = ['SandwichDistributedDataParallel', 'Supernet', 'SupernetMoCo']

@@ -1,0 +1,57 @@
+"""MoCo v2 on the supernet."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gaia_ssl.errors import UserError
+from gaia_ssl.models.algorithms.shuffle import ShuffleBN
+from gaia_ssl.models.algorithms.supernet import Supernet, Targets
+from gaia_ssl.registry import MODELS
+
+
+@MODELS.register_module()
+class SupernetMoCo(Supernet):
+    """MoCo v2 (https://arxiv.org/abs/2003.04297): InfoNCE (Eq. 1) of each arch against the same keys and the same queue.
+
+    Args:
+        queue_len: Keys kept as negatives; any number, whatever the batch size.
+        feat_dim: Length of an embedding, as the neck puts it out.
+        bn_splits: On one process, into how many parts the teacher's batch norm splits the batch, so that a key cannot be
+            told by the statistics that it shares with its query. Across processes, keys are shuffled instead.
+        **kwargs: As in :class:`Supernet`.
+    """
+
+    def __init__(self, *args, queue_len: int = 65536, feat_dim: int = 128, bn_splits: int = 4, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        if queue_len < 1:
+            raise UserError(f'queue_len is {queue_len}; the queue holds at least one key')
+        self.register_buffer('queue', F.normalize(torch.randn(feat_dim, queue_len), dim=0))
+        self.register_buffer('queue_ptr', torch.zeros(1, dtype=torch.long))
+        self.shuffle_bn = ShuffleBN(self.teacher, bn_splits)
+
+    @torch.no_grad()
+    def teach(self, views: list[Tensor]) -> Targets:
+        """Keys of the second view: this process's ``keys`` ``(N, D)`` and those of all processes, ``all_keys``."""
+        if len(views) < 2:
+            raise UserError(f'MoCo needs two views an image, the pipeline gives {len(views)}; use MultiView with num_views=[2]')
+        all_keys = F.normalize(self.shuffle_bn(self.embed_teacher, views[1]).float(), dim=1)
+        return dict(keys=self.shuffle_bn.own(all_keys), all_keys=all_keys)
+
+    def loss(self, views: list[Tensor], targets: Targets) -> Tensor:
+        """InfoNCE of the first view's queries; positives ``(N, 1)``, negatives ``(N, queue_len)``."""
+        queries = F.normalize(self.embed_student(views[0]), dim=1)
+        positives = torch.einsum('nd,nd->n', queries, targets['keys'])[:, None]
+        negatives = torch.einsum('nd,dk->nk', queries, self.queue)
+        return self.head.loss(positives, negatives)
+
+    @torch.no_grad()
+    def finish_step(self, targets: Targets) -> None:
+        """The step's keys take the places of the oldest ones; the pointer wraps around."""
+        length = self.queue.size(1)
+        keys = targets['all_keys'][-length:]
+        places = (self.queue_ptr + torch.arange(len(keys), device=keys.device)) % length
+        self.queue[:, places] = keys.T.to(self.queue.dtype)
+        self.queue_ptr[0] = (self.queue_ptr[0] + len(keys)) % length

@@ -1,0 +1,171 @@
+"""The sandwich step, common to all self-supervised methods (Algorithm 1 of the paper)."""
+
+from __future__ import annotations
+
+import copy
+import math
+from abc import abstractmethod
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from mmengine.optim import OptimWrapper
+from mmpretrain.models.selfsup import BaseSelfSupervisor
+from torch import Tensor, nn
+
+from gaia_ssl.errors import UserError
+from gaia_ssl.models.backbones import DynamicResNet
+from gaia_ssl.models.dynamic import make_linears_dynamic
+from gaia_ssl.registry import MODELS
+from gaia_ssl.space import Arch
+
+Targets = dict[str, Tensor]
+"""What the teacher gives a step's losses, by name."""
+
+
+class Supernet(BaseSelfSupervisor):
+    """A student that learns at varying archs, and a teacher: its EMA copy, always at the max arch.
+
+    A method implements :meth:`teach`, :meth:`loss` and, where something follows the losses, :meth:`finish_step`.
+    The archs of a step are put here by :class:`gaia_ssl.engine.SandwichSamplerHook`.
+
+    Args:
+        backbone: Config of a :class:`DynamicResNet`.
+        neck: Config of mmpretrain's neck. Its ``in_channels`` may be left out; its linear layers take any subnet's width.
+        head: Config of mmpretrain's head.
+        teacher_momentum: The share of itself that the teacher keeps in an update, e.g. 0.999.
+        data_preprocessor: As in mmpretrain (``SelfSupDataPreprocessor``).
+    """
+
+    def __init__(self,
+                 backbone: dict,
+                 neck: dict,
+                 head: dict,
+                 teacher_momentum: float = 0.999,
+                 data_preprocessor: dict | None = None,
+                 init_cfg: dict | list[dict] | None = None) -> None:
+        if not 0 <= teacher_momentum <= 1:
+            raise UserError(f'teacher_momentum is {teacher_momentum}; it is the share the teacher keeps, in [0, 1]')
+        backbone = MODELS.build(dict(backbone, out_indices=(3, )))
+        if not isinstance(backbone, DynamicResNet):
+            raise UserError(f'the backbone of a supernet is a gaia_ssl.DynamicResNet, not a {type(backbone).__name__}')
+        channels = backbone.space.max.out_channels[-1]
+        neck = dict(neck)
+        if neck.setdefault('in_channels', channels) != channels:
+            raise UserError(f"neck.in_channels is {neck['in_channels']}, but the space's max arch puts out {channels}; "
+                            'leave it out')
+        super().__init__(backbone, neck, head, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        make_linears_dynamic(self.neck)
+        self.teacher_momentum = teacher_momentum
+        self.teacher = nn.ModuleDict(dict(backbone=copy.deepcopy(self.backbone), neck=copy.deepcopy(self.neck)))
+        self.teacher.requires_grad_(False)
+        self.iteration: int | None = None
+        self.sandwich: dict[str, Arch] = {}
+        self._student_moved = False
+
+    def init_weights(self) -> None:
+        """Initialise the student; the teacher starts as its copy."""
+        super().init_weights()
+        self.teacher['backbone'].load_state_dict(self.backbone.state_dict())
+        self.teacher['neck'].load_state_dict(self.neck.state_dict())
+
+    def set_sandwich(self, iteration: int, archs: dict[str, Arch]) -> None:
+        """Set the archs of the coming step by name; the last one must be the max arch, which touches every parameter."""
+        if list(archs.values())[-1] != self.backbone.space.max:
+            raise ValueError('the last arch of a sandwich must be the max arch')
+        self.iteration = iteration
+        self.sandwich = archs
+
+    def train_step(self, data: Any, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
+        return self.sandwich_step(data, optim_wrapper, self)
+
+    def sandwich_step(self, data: Any, optim_wrapper: OptimWrapper, model: nn.Module) -> dict[str, Tensor]:
+        """One step over the archs of the sandwich.
+
+        EMA update; the teacher encodes its view once; each arch, max last: forward, loss against the same targets,
+        backward; one optimizer step; then what follows the losses. Gradients are synchronised with the last backward
+        only. The losses are summed, and each backward frees its graph, so memory is that of the max arch alone.
+
+        Args:
+            data: A batch of views as the data loader gives it.
+            optim_wrapper: mmengine's; accumulation, clipping and mixed precision are its business.
+            model: This module or the DDP wrapper around it.
+
+        Returns:
+            Detached losses: ``loss`` (their sum), ``loss_max``, ``loss_random_1``, …
+
+        Raises:
+            UserError: If a loss is not finite; the weights are then those of the last good step.
+        """
+        if not self.sandwich:
+            raise UserError("no archs are set for this step; add dict(type='gaia_ssl.SandwichSamplerHook') to custom_hooks")
+        with optim_wrapper.optim_context(model):
+            views = self._views(data)
+            self.update_teacher()
+            targets = self.teach(views)
+
+        losses = {}
+        for name, arch in self.sandwich.items():
+            last = len(losses) == len(self.sandwich) - 1
+            self.backbone.set_arch(arch)
+            with _no_sync(model) if not last else nullcontext(), optim_wrapper.optim_context(model):
+                loss = model(views, targets, mode='loss')
+            losses[f'loss_{name}'] = loss.detach()
+            if last:
+                self._check_finite(losses)
+                optim_wrapper.update_params(loss)
+            else:
+                # Not optim_wrapper.backward, which would count as a step of gradient accumulation.
+                _scale(optim_wrapper, loss).backward()
+        self._student_moved = optim_wrapper.should_update()
+        self.finish_step(targets)
+        return dict(loss=sum(losses.values()), **losses)
+
+    @torch.no_grad()
+    def update_teacher(self) -> None:
+        """teacher <- momentum * teacher + (1 - momentum) * student (Eq. 2, read as EMA), once per optimizer step."""
+        if not self._student_moved:  # the first step, or amid an accumulation
+            return
+        student = [*self.backbone.parameters(), *self.neck.parameters()]
+        torch._foreach_lerp_(list(self.teacher.parameters()), student, 1 - self.teacher_momentum)
+
+    def embed_student(self, images: Tensor) -> Tensor:
+        """``(N, 3, H, W)`` to ``(N, D)``, at the arch that is set."""
+        return self.neck(self.backbone(images))[0]
+
+    def embed_teacher(self, images: Tensor) -> Tensor:
+        """``(N, 3, H, W)`` to ``(N, D)``, at the max arch."""
+        return self.teacher['neck'](self.teacher['backbone'](images))[0]
+
+    @abstractmethod
+    def teach(self, views: list[Tensor]) -> Targets:
+        """What the teacher says of the views, each ``(N, 3, H, W)``, without gradient."""
+
+    @abstractmethod
+    def loss(self, views: list[Tensor], targets: Targets) -> Tensor:
+        """The student's loss at the arch that is set, a scalar."""
+
+    def finish_step(self, targets: Targets) -> None:
+        """What follows the losses of a step; nothing here."""
+
+    def _views(self, data: Any) -> list[Tensor]:
+        views = self.data_preprocessor(data, True)['inputs']
+        # Convolutions follow the layout of their input; this one is the fastest, on CPUs and in mixed precision on GPUs.
+        return [view.contiguous(memory_format=torch.channels_last) for view in views]
+
+    def _check_finite(self, losses: dict[str, Tensor]) -> None:
+        values = torch.stack(list(losses.values())).tolist()
+        if not all(map(math.isfinite, values)):
+            each = ', '.join(f'{name} {arch}: {value:g}' for (name, arch), value in zip(self.sandwich.items(), values, strict=True))
+            raise UserError(f'the loss is not finite at iteration {self.iteration} ({each}); '
+                            'lower the learning rate or clip gradients, and --resume from the last checkpoint')
+
+
+def _no_sync(model: nn.Module) -> AbstractContextManager:
+    return model.no_sync() if hasattr(model, 'no_sync') else nullcontext()
+
+
+def _scale(optim_wrapper: OptimWrapper, loss: Tensor) -> Tensor:
+    loss = optim_wrapper.scale_loss(loss)
+    scaler = getattr(optim_wrapper, 'loss_scaler', None)
+    return loss if scaler is None else scaler.scale(loss)

@@ -1,0 +1,63 @@
+"""The supernet's backbone."""
+
+from __future__ import annotations
+
+from gaia_ssl.models.backbones.bottleneck_resnet import BottleneckResNet
+from gaia_ssl.models.dynamic import DynamicBatchNorm2d, DynamicConv2d, DynamicSyncBatchNorm
+from gaia_ssl.registry import MODELS
+from gaia_ssl.space import Arch, ArchSpace
+
+_NORMS = {'BN': DynamicBatchNorm2d, 'SyncBN': DynamicSyncBatchNorm}
+
+
+@MODELS.register_module()
+class DynamicResNet(BottleneckResNet):
+    """A ResNet at ``space.max``, of which a subnet uses the first channels of each layer and the first blocks of each stage.
+
+    Any arch that is not larger than ``space.max`` in any dimension can be set, on the space's grid or not.
+
+    Args:
+        space: The search space, or the arguments of one (``stem``, ``widths``, ``depths``).
+        stem_kernel: 7 (stride 2, max-pool) for images of about 224 px; 3 (stride 1, no pool) for about 32 px.
+        out_indices: Which of C2 (0) to C5 (3) to return.
+        strides, dilations, contract_dilation: As in mmseg's ResNet.
+        frozen_stages: -1 trains all, 0 freezes the stem, n > 0 also the first n stages.
+        norm_cfg: ``type='BN'`` or ``'SyncBN'``, with batch norm's further arguments.
+        norm_eval: Keep batch norm in eval mode while training.
+        with_cp: Recompute each block in the backward pass to save memory.
+        zero_init_residual: Start with zero as the weight of each block's last batch norm.
+
+    Example:
+        >>> import torch
+        >>> from gaia_ssl import DATA_SPACE, Arch
+        >>> net = DynamicResNet(DATA_SPACE)
+        >>> net.set_arch(Arch.parse('32-48x2-96x2-192x5-384x2'))
+        >>> [tuple(c.shape) for c in net(torch.rand(1, 3, 64, 64))]
+        [(1, 192, 16, 16), (1, 384, 8, 8), (1, 768, 4, 4), (1, 1536, 2, 2)]
+    """
+
+    conv = DynamicConv2d
+
+    def __init__(self, space: ArchSpace | dict, norm_cfg: dict | None = None, **kwargs) -> None:
+        space = space if isinstance(space, ArchSpace) else ArchSpace(**space)
+        norm_cfg = dict(norm_cfg or dict(type='BN'))
+        if norm_cfg['type'] not in _NORMS:
+            raise ValueError(f"norm_cfg type is {norm_cfg['type']}; DynamicResNet has {' and '.join(_NORMS)}")
+        norm_cfg['type'] = _NORMS[norm_cfg['type']]
+        super().__init__(space.max, norm_cfg=norm_cfg, **kwargs)
+        self.space = space
+
+    def set_arch(self, arch: Arch) -> None:
+        """Make ``arch`` the one that :meth:`forward` runs.
+
+        Raises:
+            UserError: If the supernet has no weights for it.
+        """
+        self.space.check_fits(arch)
+        self.arch = arch
+        self.conv1.active_channels = arch.stem
+        for layer, width, channels in zip(self.layers, arch.widths, arch.out_channels, strict=True):
+            for block in layer:
+                block.conv1.active_channels = block.conv2.active_channels = width
+                block.conv3.active_channels = channels
+            layer[0].downsample[0].active_channels = channels

@@ -1,0 +1,53 @@
+"""What a supernet's checkpoint says of itself, in plain values, so that search and export need nothing retyped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gaia_ssl.errors import UserError
+from gaia_ssl.models.algorithms.supernet import Supernet
+from gaia_ssl.models.backbones import DynamicResNet
+from gaia_ssl.space import ArchSpace
+
+
+def supernet_meta(model: Supernet) -> dict[str, Any]:
+    """Method, space, stem and image normalisation of ``model``."""
+    preprocessor = model.data_preprocessor
+    normalise = hasattr(preprocessor, 'mean')
+    return dict(
+        method=type(model).__name__,
+        space=model.backbone.space.to_dict(),
+        stem_kernel=model.backbone.stem_kernel,
+        mean=preprocessor.mean.flatten().tolist() if normalise else [0.0] * 3,
+        std=preprocessor.std.flatten().tolist() if normalise else [1.0] * 3,
+        to_rgb=bool(preprocessor._channel_conversion),
+    )
+
+
+def read_supernet_meta(checkpoint: dict[str, Any], path: str) -> dict[str, Any]:
+    """The description inside a supernet's checkpoint, its ``space`` as an :class:`ArchSpace`.
+
+    Raises:
+        UserError: If there is none, or the space in it is broken.
+    """
+    meta = checkpoint.get('meta', {}).get('gaia_ssl', {})
+    if 'space' not in meta or 'state_dict' not in checkpoint:
+        raise UserError(f'{path}: not a checkpoint of a gaia_ssl supernet; give one that tools/train.py wrote')
+    return {**meta, 'space': ArchSpace(**meta['space'])}
+
+
+def student_backbone(checkpoint: dict[str, Any], path: str) -> DynamicResNet:
+    """The student's backbone with the weights of a supernet's checkpoint, putting out C2 to C5.
+
+    Raises:
+        UserError: As :func:`read_supernet_meta`, or if a key does not match.
+    """
+    meta = read_supernet_meta(checkpoint, path)
+    backbone = DynamicResNet(meta['space'], stem_kernel=meta['stem_kernel'])
+    prefix = 'backbone.'
+    state = {key[len(prefix):]: value for key, value in checkpoint['state_dict'].items() if key.startswith(prefix)}
+    try:
+        backbone.load_state_dict(state)
+    except RuntimeError as error:
+        raise UserError(f"{path}: its weights do not fit its own space: {' '.join(str(error).split())[:300]}") from error
+    return backbone.eval()

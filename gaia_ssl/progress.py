@@ -1,0 +1,39 @@
+"""Progress with an ETA, as lines that read well in a terminal and in a log file."""
+
+import datetime
+import time
+from collections.abc import Callable
+
+
+class Progress:
+    """Reports every few seconds how far a piece of work is.
+
+    Args:
+        total: Units of work.
+        what: What a unit is, e.g. ``'archs'``.
+        report: Where the lines go.
+        every: Seconds between two lines.
+
+    Example:
+        >>> progress = Progress(2, 'archs', every=0)
+        >>> progress.advance()  # doctest: +ELLIPSIS
+        1/2 archs, ... archs/s, ETA 0:00:00
+    """
+
+    def __init__(self, total: int, what: str, report: Callable[[str], None] = print, every: float = 5.0) -> None:
+        self.total = total
+        self.done = 0
+        self._what = what
+        self._report = report
+        self._every = every
+        self._start = self._last = time.monotonic()
+
+    def advance(self, units: int = 1) -> None:
+        """Count ``units`` more as done."""
+        self.done += units
+        now = time.monotonic()
+        if now - self._last >= self._every or self.done == self.total:
+            self._last = now
+            rate = self.done / max(now - self._start, 1e-9)
+            eta = datetime.timedelta(seconds=round((self.total - self.done) / rate))
+            self._report(f'{self.done}/{self.total} {self._what}, {rate:.1f} {self._what}/s, ETA {eta}')

@@ -1,0 +1,148 @@
+"""The search space: the product of the choices of each dimension."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from gaia_ssl.errors import UserError
+from gaia_ssl.space import cost
+from gaia_ssl.space.arch import Arch
+
+COLUMNS = ('stem', 'width1', 'depth1', 'width2', 'depth2', 'width3', 'depth3', 'width4', 'depth4')
+"""The dimensions in the order of the index: the last one runs fastest, so a prefix of an arch is a range of indices."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ArchSpace:
+    """All archs whose every dimension is one of the given choices.
+
+    Args:
+        stem: Choices of the stem's width, ascending.
+        widths: For each of the four stages, the choices of its width, ascending.
+        depths: For each of the four stages, the choices of its depth, ascending.
+
+    Raises:
+        UserError: If a dimension has no choice, is not strictly ascending, or there are not four stages.
+
+    Example:
+        >>> space = ArchSpace(stem=[32, 64], widths=[[64], [128], [256], [512]], depths=[[2, 3], [4], [6], [3]])
+        >>> len(space), str(space[3])
+        (4, '64-64x3-128x4-256x6-512x3')
+    """
+
+    stem: tuple[int, ...]
+    widths: tuple[tuple[int, ...], ...]
+    depths: tuple[tuple[int, ...], ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, 'stem', tuple(self.stem))
+        for name in ('widths', 'depths'):
+            choices = tuple(tuple(stage) for stage in getattr(self, name))
+            if len(choices) != 4:
+                raise UserError(f'{name} of the space lists {len(choices)} stages; give the choices of 4 stages')
+            object.__setattr__(self, name, choices)
+        for name, choices in zip(COLUMNS, self.choices, strict=True):
+            if not choices:
+                raise UserError(f'the space offers no {name}; give at least one choice')
+            if any(a >= b for a, b in zip(choices, choices[1:], strict=False)):
+                raise UserError(f'{name} of the space is {list(choices)}; list the choices in ascending order, each once')
+        # Arch checks that the numbers are positive integers.
+        for end in (0, -1):
+            self._arch([choices[end] for choices in self.choices])
+
+    @property
+    def choices(self) -> tuple[tuple[int, ...], ...]:
+        """The choices of each dimension, in the order of :data:`COLUMNS`."""
+        stages = [choices for pair in zip(self.widths, self.depths, strict=True) for choices in pair]
+        return (self.stem, *stages)
+
+    @property
+    def max(self) -> Arch:
+        """The largest arch: the teacher's, and what the supernet holds weights for."""
+        return self._arch([choices[-1] for choices in self.choices])
+
+    @property
+    def min(self) -> Arch:
+        """The smallest arch."""
+        return self._arch([choices[0] for choices in self.choices])
+
+    def __len__(self) -> int:
+        return math.prod(len(choices) for choices in self.choices)
+
+    def __getitem__(self, index: int) -> Arch:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f'index {index} is outside the space of {len(self)} archs')
+        digits = np.unravel_index(int(index) % len(self), [len(choices) for choices in self.choices])
+        return self._arch([choices[digit] for choices, digit in zip(self.choices, digits, strict=True)])
+
+    def __iter__(self) -> Iterator[Arch]:
+        return (self[index] for index in range(len(self)))
+
+    def __contains__(self, arch: object) -> bool:
+        return isinstance(arch, Arch) and all(n in c for n, c in zip(self._numbers(arch), self.choices, strict=True))
+
+    def index(self, arch: Arch) -> int:
+        """The position of ``arch``, so that ``space[space.index(arch)] == arch``.
+
+        Raises:
+            UserError: If ``arch`` is not in the space.
+        """
+        if arch not in self:
+            raise UserError(f'{arch} is not one of the {len(self)} archs of the space {self.min} … {self.max}')
+        digits = [choices.index(n) for n, choices in zip(self._numbers(arch), self.choices, strict=True)]
+        return int(np.ravel_multi_index(digits, [len(choices) for choices in self.choices]))
+
+    def sample(self, num: int, rng: np.random.Generator) -> list[Arch]:
+        """Draw ``num`` archs uniformly, with replacement."""
+        return [self[index] for index in rng.integers(len(self), size=num)]
+
+    def check_fits(self, arch: Arch) -> None:
+        """Raise a UserError if the supernet of this space has no weights for ``arch`` (which may be off the grid)."""
+        if not arch.fits_in(self.max):
+            raise UserError(f'{arch} is larger than the supernet ({self.max}) in some dimension; choose a smaller one')
+
+    def costs(self, resolution: int | tuple[int, int] = 224, stem_kernel: int = 7) -> np.ndarray:
+        """Cost of every arch, in the order of the index.
+
+        Args:
+            resolution: Side of the image in pixels, or ``(height, width)``.
+            stem_kernel: 7 (stride 2, then max-pool) or 3 (stride 1, no pool, for small images).
+
+        Returns:
+            A structured array of ``len(self)`` rows with the fields :data:`COLUMNS`,
+            ``flops`` (multiply-adds of the convolutions) and ``params`` (with batch norm, without fc), as
+            :meth:`Arch.flops` and :meth:`Arch.params` count them. ``pandas.DataFrame(space.costs())`` is a table of it.
+        """
+        grid = np.meshgrid(*(np.array(choices, dtype=np.int64) for choices in self.choices), indexing='ij', sparse=True)
+        stem, widths, depths = grid[0], grid[1::2], grid[2::2]
+        shape = tuple(len(choices) for choices in self.choices)
+        table = np.empty(shape, dtype=[(name, np.int64) for name in (*COLUMNS, 'flops', 'params')])
+        for name, column in zip(COLUMNS, grid, strict=True):
+            table[name] = column
+        table['flops'] = sum(cost.flops_per_stage(stem, widths, depths, resolution, stem_kernel))
+        table['params'] = sum(cost.params_per_stage(stem, widths, depths, stem_kernel))
+        return table.reshape(-1)
+
+    def to_dict(self) -> dict:
+        """Plain lists, as a config holds them; ``ArchSpace(**space.to_dict()) == space``."""
+        return dict(stem=list(self.stem), widths=[list(c) for c in self.widths], depths=[list(c) for c in self.depths])
+
+    @staticmethod
+    def _numbers(arch: Arch) -> list[int]:
+        return [arch.stem, *(n for pair in zip(arch.widths, arch.depths, strict=True) for n in pair)]
+
+    @staticmethod
+    def _arch(numbers: Sequence[int]) -> Arch:
+        return Arch(numbers[0], tuple(numbers[1::2]), tuple(numbers[2::2]))
+
+
+DATA_SPACE = ArchSpace(
+    stem=(32, 48, 64),
+    widths=((48, 64, 80), (96, 128, 160), (192, 256, 320), (384, 512, 640)),
+    depths=((2, 3, 4), (2, 4, 6), tuple(range(5, 30, 2)), (2, 3, 4)),
+)
+"""The space of the paper's Table 1: 85,293 archs of 1.67 to 15.51 G multiply-adds."""

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# bash tools/dist_search.sh CONFIG CHECKPOINT GPUS [arguments of tools/search.py]
+# Several machines (with a shared work dir): NNODES, NODE_RANK, MASTER_ADDR and PORT as for dist_train.sh.
+set -euo pipefail
+usage='usage: bash tools/dist_search.sh CONFIG CHECKPOINT GPUS [arguments]'
+CONFIG=${1:?$usage}
+CHECKPOINT=${2:?$usage}
+GPUS=${3:?$usage}
+NNODES=${NNODES:-1}
+NODE_RANK=${NODE_RANK:-0}
+PORT=${PORT:-29500}
+MASTER_ADDR=${MASTER_ADDR:-127.0.0.1}
+
+exec python -m torch.distributed.run --nnodes="$NNODES" --node_rank="$NODE_RANK" --master_addr="$MASTER_ADDR" \
+  --nproc_per_node="$GPUS" --master_port="$PORT" "$(dirname "$0")/search.py" "$CONFIG" "$CHECKPOINT" --launcher pytorch "${@:4}"

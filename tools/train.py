@@ -1,0 +1,47 @@
+"""Train a supernet by self-supervised learning: python tools/train.py CONFIG."""
+
+import argparse
+import re
+from pathlib import Path
+
+from mmengine.runner import Runner
+from torch.cuda import is_available as has_cuda
+
+from gaia_ssl import cli
+from gaia_ssl.checkpoint import load_checkpoint
+from gaia_ssl.files import claim_folder
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
+                        help='go on from CHECKPOINT, or from the latest one in the work dir')
+    parser.add_argument('--amp', action='store_true', help='mixed precision (bfloat16 on a CPU)')
+    parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate to the total batch size')
+    cli.add_runner_arguments(parser)
+    arguments = parser.parse_args()
+
+    config = cli.load_config(arguments)
+    claim_folder(config.work_dir, '*.pth', resume=bool(arguments.resume), overwrite=arguments.overwrite)
+    if arguments.resume:
+        config.load_from = latest_checkpoint(config.work_dir) if arguments.resume == 'auto' else arguments.resume
+        config.resume = config.load_from is not None
+    if config.get('load_from'):
+        load_checkpoint(config.load_from)  # refuses what is broken or would run code, before the run starts
+    if arguments.amp:
+        config.optim_wrapper.type = 'AmpOptimWrapper' if has_cuda() else 'gaia_ssl.AutocastOptimWrapper'
+    if arguments.auto_scale_lr:
+        config.auto_scale_lr.enable = True
+    Runner.from_cfg(config).train()
+
+
+def latest_checkpoint(work_dir: str) -> str | None:
+    """The checkpoint of the latest iteration or epoch in ``work_dir``; they are written whole or not at all."""
+    found = [(int(match.group(1)), path) for path in Path(work_dir).glob('*.pth')
+             if (match := re.fullmatch(r'(?:epoch|iter)_(\d+)\.pth', path.name))]
+    return str(max(found)[1]) if found else None
+
+
+if __name__ == '__main__':
+    cli.run(main)
