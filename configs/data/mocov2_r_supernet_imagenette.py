@@ -5,7 +5,7 @@
 
 _base_ = '../_base_/mocov2_supernet.py'
 
-epochs = 60
+epochs = 40
 model = dict(
     queue_len=512,
     teacher_momentum=0.99,
@@ -16,12 +16,12 @@ model = dict(
             depths=[[1, 2], [1, 2], [1, 2, 3, 4], [1, 2, 3]])),
     neck=dict(hid_channels=512))
 train_dataloader = dict(
-    batch_size=64, num_workers=2, pin_memory=False, dataset=dict(data_root='data/imagenette/train'))
+    batch_size=32, num_workers=2, pin_memory=False, dataset=dict(data_root='data/imagenette/train'))
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.015, momentum=0.9, weight_decay=1e-4))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=True, begin=0, end=5, convert_to_iter_based=True),
     dict(type='CosineAnnealingLR', T_max=epochs - 5, by_epoch=True, begin=5, end=epochs, convert_to_iter_based=True),
 ]
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=epochs)
-default_hooks = dict(logger=dict(interval=5))
-log_processor = dict(window_size=15)
+default_hooks = dict(logger=dict(interval=10))
+log_processor = dict(window_size=31)

@@ -129,7 +129,7 @@ def _polygons(visible: np.ndarray) -> list[list[float]]:
     contours, hierarchy = cv2.findContours(enlarged, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     outlines = [cv2.approxPolyDP(contour, 0.7 * TRACE_SCALE, True)[:, 0] for contour in contours]
     polygons = []
-    for outline, (_, _, hole, parent) in zip(outlines, hierarchy[0]):
+    for outline, (_, _, hole, parent) in zip(outlines, hierarchy[0], strict=True):
         if parent >= 0:
             continue
         while hole >= 0:

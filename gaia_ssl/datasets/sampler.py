@@ -21,7 +21,7 @@ class SeededSampler(DefaultSampler):
     def __iter__(self) -> Iterator[tuple[int, int]]:
         """Iterate over this rank's pairs of the current epoch."""
         seed, epoch = self.seed, self.epoch
-        return ((sample_seed(seed, epoch, index), index) for index in super(SeededSampler, self).__iter__())
+        return ((sample_seed(seed, epoch, index), index) for index in super().__iter__())
 
 
 def sample_seed(seed: int, epoch: int, index: int) -> int:

@@ -39,8 +39,7 @@ class Arch:
         if len(self.widths) != 4 or len(self.depths) != 4:
             raise UserError(f'an arch has 4 widths and 4 depths, not {len(self.widths)} and {len(self.depths)}')
         for number in (self.stem, *self.widths, *self.depths):
-            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-                raise UserError(f"an arch is made of positive integers, and '{number}' is none")
+            check_positive_integer(number)
 
     @classmethod
     def parse(cls, text: str | Arch) -> Arch:
@@ -89,3 +88,9 @@ class Arch:
             norm: Count batch norm's weight and bias too, as ``sum(p.numel())`` does. The paper's tables leave them out.
         """
         return int(sum(cost.params_per_stage(self.stem, self.widths, self.depths, stem_kernel, norm)))
+
+
+def check_positive_integer(number: object) -> None:
+    """Raise a UserError unless ``number``, a dimension of an arch or a choice of one, is a positive integer."""
+    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        raise UserError(f"an arch is made of positive integers, and '{number}' is none")

@@ -10,7 +10,7 @@ import numpy as np
 
 from gaia_ssl.errors import UserError
 from gaia_ssl.space import cost
-from gaia_ssl.space.arch import Arch
+from gaia_ssl.space.arch import Arch, check_positive_integer
 
 COLUMNS = ('stem', 'width1', 'depth1', 'width2', 'depth2', 'width3', 'depth3', 'width4', 'depth4')
 """The dimensions in the order of the index: the last one runs fastest, so a prefix of an arch is a range of indices."""
@@ -48,11 +48,10 @@ class ArchSpace:
         for name, choices in zip(COLUMNS, self.choices, strict=True):
             if not choices:
                 raise UserError(f'the space offers no {name}; give at least one choice')
+            for number in choices:
+                check_positive_integer(number)
             if any(a >= b for a, b in zip(choices, choices[1:], strict=False)):
                 raise UserError(f'{name} of the space is {list(choices)}; list the choices in ascending order, each once')
-        # Arch checks that the numbers are positive integers.
-        for end in (0, -1):
-            self._arch([choices[end] for choices in self.choices])
 
     @property
     def choices(self) -> tuple[tuple[int, ...], ...]:

@@ -156,7 +156,8 @@ class Supernet(BaseSelfSupervisor):
     def _check_finite(self, losses: dict[str, Tensor]) -> None:
         values = torch.stack(list(losses.values())).tolist()
         if not all(map(math.isfinite, values)):
-            each = ', '.join(f'{name} {arch}: {value:g}' for (name, arch), value in zip(self.sandwich.items(), values, strict=True))
+            named = zip(self.sandwich.items(), values, strict=True)
+            each = ', '.join(f'{name} {arch}: {value:g}' for (name, arch), value in named)
             raise UserError(f'the loss is not finite at iteration {self.iteration} ({each}); '
                             'lower the learning rate or clip gradients, and --resume from the last checkpoint')
 

@@ -1,0 +1,67 @@
+"""How a benchmark measures and writes down: medians, command, versions and machine beside every figure."""
+
+import datetime
+import json
+import platform
+import shlex
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import mmengine
+import torch
+
+import gaia_ssl
+from gaia_ssl.files import atomic_path
+
+RESULTS = Path(__file__).parent / 'results'
+
+
+def in_turn(sides: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
+    """Seconds of each side, run in turn (A B A B …) after one uncounted run each, so that drift hits both alike."""
+    seconds = {name: [] for name in sides}
+    for repeat in range(repeats + 1):
+        for name, run in sides.items():
+            synchronize()
+            start = time.perf_counter()
+            run()
+            synchronize()
+            if repeat:
+                seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def median_ratio(a: list[float], b: list[float]) -> float:
+    """The median over the pairs of a / b."""
+    return statistics.median(x / y for x, y in zip(a, b, strict=True))
+
+
+def synchronize() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def write(name: str, results: dict) -> None:
+    """Write ``results/NAME.json`` with the command, the versions and the machine."""
+    record = dict(
+        command=shlex.join(['python', *sys.argv]),
+        date=datetime.date.today().isoformat(),
+        versions=dict(gaia_ssl=gaia_ssl.__version__, torch=torch.__version__, mmengine=mmengine.__version__,
+                      python=platform.python_version()),
+        machine=dict(processor=processor(), threads=torch.get_num_threads(),
+                     gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None),
+        results=results)
+    path = RESULTS / f'{name}.json'
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(record, indent=2) + '\n', encoding='utf-8')
+    print(f'written: {path}')
+
+
+def processor() -> str:
+    """The processor's name."""
+    info = Path('/proc/cpuinfo')
+    names = [line.split(':')[1].strip() for line in info.read_text().splitlines() if line.startswith('model name')] \
+        if info.exists() else []
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,0 +1,157 @@
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+from gaia_ssl import Arch
+from gaia_ssl.checkpoint import save_checkpoint
+from gaia_ssl.errors import UserError
+from gaia_ssl.models import SubnetResNet
+
+RESNET50 = '64-64x3-128x4-256x6-512x3'
+TINY = '4-4x1-8x2-8x2-12x1'
+
+
+def randomise_norms(net: nn.Module) -> nn.Module:
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for tensor in module.state_dict().values():
+                if tensor.is_floating_point():
+                    tensor.copy_(torch.rand(tensor.shape) + 0.5)
+    return net
+
+
+def test_keys_and_shapes_are_torchvisions():
+    models = pytest.importorskip('torchvision.models')
+    with torch.device('meta'):
+        reference, net = models.resnet50(), SubnetResNet(RESNET50)
+    expected = {name: value.shape for name, value in reference.state_dict().items() if not name.startswith('fc.')}
+    assert {name: value.shape for name, value in net.state_dict().items()} == expected
+
+
+@pytest.mark.parametrize('settings', [
+    dict(),
+    dict(out_indices=(1, 3)),
+    dict(out_indices=(0, )),
+    dict(strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4)),
+    dict(strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4), contract_dilation=True),
+    dict(strides=(1, 2, 2, 1), dilations=(1, 1, 1, 2), contract_dilation=True, out_indices=(2, 3)),
+    dict(frozen_stages=0),
+    dict(frozen_stages=2),
+    dict(frozen_stages=4),
+    dict(norm_eval=True),
+    dict(norm_eval=True, frozen_stages=1),
+], ids=str)
+def test_is_mmsegs_resnet(settings):
+    """The same weights give the same outputs in both modes, and the same layers learn."""
+    mmseg = pytest.importorskip('mmseg.models')
+    reference = mmseg.ResNet(depth=50, **settings)
+    net = SubnetResNet(RESNET50, **settings)
+    net.load_state_dict(randomise_norms(reference).state_dict())
+    x = torch.randn(2, 3, 48, 64)
+    for training in (True, False):
+        reference.train(training), net.train(training)
+        assert {n for n, p in net.named_parameters() if p.requires_grad} == {
+            n for n, p in reference.named_parameters() if p.requires_grad
+        }
+        assert {n for n, m in net.named_modules() if isinstance(m, nn.BatchNorm2d) and m.training} == {
+            n for n, m in reference.named_modules() if isinstance(m, nn.BatchNorm2d) and m.training
+        }
+        with torch.no_grad():
+            outs, expected = net(x), reference(x)
+        assert len(outs) == len(expected)
+        for out, feature in zip(outs, expected, strict=True):
+            torch.testing.assert_close(out, feature, rtol=1e-5, atol=1e-5 * float(feature.abs().max()))
+
+
+def test_checkpointing_gives_the_same_gradients():
+    plain, frugal = SubnetResNet(TINY), SubnetResNet(TINY, with_cp=True)
+    frugal.load_state_dict(plain.state_dict())
+    runs = []
+    frugal.layer3[0].register_forward_pre_hook(lambda *_: runs.append(1))
+    x = torch.randn(2, 3, 64, 64)
+    for net in (plain, frugal):
+        sum(out.square().mean() for out in net(x)).backward()
+    assert len(runs) == 2  # once forward, once for the backward pass
+    for (name, one), other in zip(plain.named_parameters(), frugal.parameters(), strict=True):
+        assert torch.equal(one.grad, other.grad), name
+
+
+def test_stem_of_small_images_keeps_the_size():
+    outs = SubnetResNet(TINY, stem_kernel=3)(torch.randn(2, 3, 32, 24))
+    assert [tuple(out.shape) for out in outs] == [(2, 16, 32, 24), (2, 32, 16, 12), (2, 32, 8, 6), (2, 48, 4, 3)]
+
+
+@pytest.mark.parametrize('settings, match', [
+    (dict(arch='resnet50'), 'is not an arch'),
+    (dict(stem_kernel=5), 'stem_kernel is 5'),
+    (dict(strides=(1, 2)), 'must have 4 entries'),
+    (dict(dilations=(1, 1, 1, 1, 1)), 'must have 4 entries'),
+    (dict(out_indices=()), 'out_indices'),
+    (dict(out_indices=(1, 4)), 'out_indices'),
+    (dict(frozen_stages=5), 'frozen_stages is 5'),
+    (dict(frozen_stages=-2), 'frozen_stages is -2'),
+])
+def test_bad_settings_are_user_errors(settings, match):
+    with pytest.raises(UserError, match=match):
+        SubnetResNet(**{'arch': TINY, **settings})
+
+
+def write(path, arch: str = TINY, meta: dict | None = None, **changes) -> str:
+    """An exported backbone, with ``changes`` in its state (None takes the key out)."""
+    state = {**randomise_norms(SubnetResNet(arch)).state_dict(), **changes}
+    state = {name: value for name, value in state.items() if value is not None}
+    save_checkpoint(dict(state_dict=state, meta=dict(gaia_ssl=dict(arch=arch)) if meta is None else meta), path)
+    return str(path)
+
+
+def pretrained(path: str, **kwargs) -> SubnetResNet:
+    net = SubnetResNet(TINY, init_cfg=dict(type='Pretrained', checkpoint=path), **kwargs)
+    net.init_weights()
+    return net
+
+
+def test_pretrained_loads_an_exported_backbone(tmp_path):
+    path = write(tmp_path / 'backbone.pth')
+    state = torch.load(path, weights_only=True)['state_dict']
+    for net in (pretrained(path), pretrained(path, zero_init_residual=True, frozen_stages=2)):
+        assert all(torch.equal(value, state[name]) for name, value in net.state_dict().items())
+
+
+class Bomb:
+    """What runs when it is unpickled writes a file."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return open, (self.path, 'w')
+
+
+def test_pretrained_is_strict(tmp_path):
+    path = tmp_path / 'backbone.pth'
+    bad = [
+        (write(tmp_path / 'missing.pth', **{'layer1.0.conv1.weight': None}), r"stem_kernel=7\): .*Missing key.*layer1\.0\.conv1\.weight"),
+        (write(tmp_path / 'extra.pth', **{'fc.weight': torch.zeros(1)}), r'Unexpected key.*fc\.weight'),
+        (write(tmp_path / 'shape.pth', **{'conv1.weight': torch.zeros(4, 3, 3, 3)}), r'size mismatch for conv1\.weight'),
+        (write(tmp_path / 'arch.pth', arch='4-4x1-8x2-8x1-12x1'), "holds the backbone 4-4x1-8x2-8x1-12x1, but the config says"),
+        (write(tmp_path / 'supernet.pth', meta=dict(gaia_ssl=dict(space={}))), 'not an exported backbone'),
+        (write(tmp_path / 'foreign.pth', meta=dict(epoch=1)), 'not an exported backbone'),
+        (str(tmp_path / 'absent.pth'), 'no such checkpoint'),
+    ]
+    content = (tmp_path / 'arch.pth').read_bytes()
+    path.write_bytes(content[:len(content) // 2])
+    bad.append((str(path), 'cut short'))
+    bomb = tmp_path / 'bomb.pth'
+    bomb.write_bytes(pickle.dumps(dict(state_dict={}, meta=Bomb(tmp_path / 'ran'))))
+    bad.append((str(bomb), 'refused'))
+    for file, match in bad:
+        with pytest.raises(UserError, match=match) as info:
+            pretrained(file)
+        assert file in str(info.value) and '\n' not in str(info.value)
+    assert not (tmp_path / 'ran').exists()
+
+
+def test_arch_can_be_a_value_or_a_text():
+    assert SubnetResNet(Arch.parse(TINY)).arch == SubnetResNet(TINY).arch

@@ -1,0 +1,191 @@
+"""A supernet, images and configs so small that everything runs on them in moments."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from PIL import Image
+
+from gaia_ssl import ArchSpace
+from gaia_ssl.models.algorithms import SupernetMoCo
+from gaia_ssl.models.supernet_meta import supernet_meta
+from gaia_ssl.registry import MODELS
+
+torch.set_num_threads(1)  # for so little work a second thread only waits
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+BASE = ROOT / 'configs' / '_base_' / 'mocov2_supernet.py'
+
+SPACE = ArchSpace(stem=(4, 8), widths=((4, 8), (8, ), (8, 16), (16, )), depths=((1, 2), (1, ), (1, 2), (1, )))
+"""32 archs of 1.18 to 4.19 M multiply-adds at 32 px."""
+EDGES = (1.1e6, 2e6, 3e6, 4.1e6)
+"""Budget groups of 12, 11 and 8 of the 32; the max arch lies outside."""
+
+NECK = dict(type='mmpretrain.MoCoV2Neck', hid_channels=16, out_channels=8, with_avg_pool=True)
+HEAD = dict(type='mmpretrain.ContrastiveHead', loss=dict(type='mmpretrain.CrossEntropyLoss'), temperature=0.2)
+PREPROCESSOR = dict(type='mmpretrain.SelfSupDataPreprocessor', mean=[123.675, 116.28, 103.53],
+                    std=[58.395, 57.12, 57.375], to_rgb=True)
+
+
+def photos(folder: pathlib.Path, count: int, size: int = 40, seed: int = 0) -> pathlib.Path:
+    """``count`` smooth random pictures in ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    for index in range(count):
+        grid = rng.integers(0, 256, (5, 5, 3), dtype=np.uint8)
+        Image.fromarray(grid).resize((size, size), Image.BICUBIC).save(folder / f'{index:03d}.png')
+    return folder
+
+
+def supernet(seed: int = 0, space: ArchSpace = SPACE, stem_kernel: int = 3) -> SupernetMoCo:
+    """A supernet with random weights, batch norms included; student and teacher differ."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = MODELS.build(dict(
+            type='gaia_ssl.SupernetMoCo', queue_len=20, feat_dim=8, data_preprocessor=PREPROCESSOR, neck=NECK, head=HEAD,
+            backbone=dict(type='gaia_ssl.DynamicResNet', stem_kernel=stem_kernel, space=space)))
+        with torch.no_grad():
+            for name, value in (*model.named_parameters(), *model.named_buffers()):
+                if 'bn' in name or 'downsample.1' in name:
+                    if value.is_floating_point():
+                        value.uniform_(0.5, 1.5)
+            for value in model.teacher.parameters():
+                value.add_(0.3 * value.abs().mean() * torch.randn_like(value))
+    return model
+
+
+def save_supernet(path: pathlib.Path, **kwargs) -> pathlib.Path:
+    """A checkpoint as training writes it."""
+    model = supernet(**kwargs)
+    torch.save(dict(state_dict=model.state_dict(), meta=dict(gaia_ssl=supernet_meta(model))), path)
+    return path
+
+
+def images(count: int, seed: int = 0, size: int = 32) -> torch.Tensor:
+    """Normalised images ``(count, 3, size, size)`` that differ in brightness and contrast."""
+    generator = torch.Generator().manual_seed(seed)
+    scale, shift = torch.rand(2, count, 3, 1, 1, generator=generator) + 0.2
+    coarse = torch.randn(count, 3, 6, 6, generator=generator)
+    return torch.nn.functional.interpolate(coarse, size, mode='bicubic') * scale + shift
+
+
+def write_config(path: pathlib.Path, data: pathlib.Path, epochs: int = 2, batch_size: int = 8, workers: int = 0,
+                 **further) -> pathlib.Path:
+    """A config on the project's base: training with its random augmentations, and a search, of :data:`SPACE` at 32 px.
+
+    Args:
+        path: The file to write.
+        data: The folder of images, for both.
+        further: Top-level settings, as Python values; they replace those written here.
+    """
+    view = [
+        dict(type='RandomResizedCrop', scale=32, crop_ratio_range=(0.2, 1.0), backend='pillow'),
+        dict(type='RandomApply', prob=0.8,
+             transforms=[dict(type='ColorJitter', brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)]),
+        dict(type='RandomGrayscale', prob=0.2, keep_channels=True, channel_weights=(0.114, 0.587, 0.2989)),
+        dict(type='GaussianBlur', magnitude_range=(0.1, 2.0), magnitude_std='inf', prob=0.5),
+        dict(type='RandomFlip', prob=0.5),
+    ]
+    settings = dict(
+        _base_=str(BASE),
+        experiment_name=f'{path.parent.parent.name}_{path.parent.name}_{path.stem}',  # mmengine's loggers are global
+        model=dict(
+            queue_len=20, feat_dim=8, teacher_momentum=0.9,
+            backbone=dict(stem_kernel=3, space=dict(SPACE.to_dict(), _delete_=True)),
+            neck=dict(hid_channels=16, out_channels=8)),
+        train_dataloader=dict(
+            batch_size=batch_size, num_workers=workers, persistent_workers=workers > 0, pin_memory=False,
+            dataset=dict(data_root=str(data), pipeline=[
+                dict(type='LoadImageFromFile'),
+                dict(type='MultiView', num_views=2, transforms=[view]),
+                dict(type='PackInputs'),
+            ])),
+        optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.05, momentum=0.9, weight_decay=1e-4)),
+        param_scheduler=[dict(type='CosineAnnealingLR', T_max=epochs, by_epoch=True, begin=0, end=epochs,
+                              convert_to_iter_based=True)],
+        train_cfg=dict(type='EpochBasedTrainLoop', max_epochs=epochs),
+        default_hooks=dict(logger=dict(interval=1)),
+        test_dataloader=dict(
+            batch_size=4, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False),
+            collate_fn=dict(type='default_collate'),
+            dataset=dict(type='gaia_ssl.ImageFolder', data_root=str(data), pipeline=[
+                dict(type='LoadImageFromFile'),
+                dict(type='ResizeEdge', scale=36, edge='short'),
+                dict(type='CenterCrop', crop_size=32),
+                dict(type='PackInputs'),
+            ])),
+        test_evaluator=[],
+        test_cfg=dict(type='gaia_ssl.TaskAwareSearchLoop', tasks=['c2-c5', 'z'], archs=4, group_edges=list(EDGES),
+                      resolution=32),
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text('\n'.join(f'{key} = {value!r}' for key, value in {**settings, **further}.items()), encoding='utf-8')
+    return path
+
+
+def environment(**further: str) -> dict[str, str]:
+    """For processes: this Python's programs first in PATH, one thread each (the machine is shared)."""
+    path = os.pathsep.join([str(pathlib.Path(sys.executable).parent), os.environ['PATH']])
+    return {**os.environ, 'PATH': path, 'OMP_NUM_THREADS': '1', **further}
+
+
+def start(*command: object, **env: str) -> subprocess.Popen:
+    """A process in a group of its own, in the repository's root, its output as text."""
+    return subprocess.Popen([str(part) for part in command], cwd=ROOT, env=environment(**env), text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+
+
+def run(*command: object, timeout: float = 300, **env: str) -> subprocess.CompletedProcess:
+    """Run a command to its end, and that of its children."""
+    process = start(*command, **env)
+    try:
+        out, err = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        kill(process)
+        raise
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def run_tool(name: str, *arguments: object, **kwargs) -> subprocess.CompletedProcess:
+    """Run ``tools/NAME`` as a user does."""
+    interpreter = 'bash' if name.endswith('.sh') else sys.executable
+    return run(interpreter, ROOT / 'tools' / name, *arguments, **kwargs)
+
+
+def kill(process: subprocess.Popen) -> None:
+    """SIGKILL to the process and its workers, at once."""
+    os.killpg(process.pid, 9)
+    process.communicate()
+
+
+def free_port() -> str:
+    with socket.socket() as server:
+        server.bind(('127.0.0.1', 0))
+        return str(server.getsockname()[1])
+
+
+def load_tool(name: str):
+    """The module ``tools/NAME.py``."""
+    spec = importlib.util.spec_from_file_location(f'tools_{name}', ROOT / 'tools' / f'{name}.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def equal(a, b) -> bool:
+    """Whether nested dicts and lists of tensors and plain values are the same to the bit."""
+    if isinstance(a, torch.Tensor):
+        return isinstance(b, torch.Tensor) and a.dtype == b.dtype and torch.equal(a, b)
+    if isinstance(a, dict):
+        return isinstance(b, dict) and list(a) == list(b) and all(equal(a[key], b[key]) for key in a)
+    if isinstance(a, Sequence) and not isinstance(a, str):
+        return type(a) is type(b) and len(a) == len(b) and all(map(equal, a, b))
+    return a == b

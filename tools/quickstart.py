@@ -1,0 +1,183 @@
+"""The main job on a small scale: images -> supernet -> search -> export -> a fine-tuned detector.
+
+Without --data it uses demo scenes that it renders; with --data DIR, the supernet is trained and searched on your images,
+and the detector, which needs annotations, is still fine-tuned on the demo scenes. Everything lands in work_dirs/quickstart.
+"""
+
+import argparse
+import json
+import math
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import torch
+from mmengine.config import Config
+from mmengine.utils import get_installed_path
+from rich.console import Console
+from torch.nn import functional as F
+
+from gaia_ssl import cli
+from gaia_ssl.checkpoint import file_hash
+from gaia_ssl.datasets import ImageFolder
+from gaia_ssl.datasets.demo import DEMO_CLASSES, generate_demo_data
+from gaia_ssl.errors import UserError
+from gaia_ssl.export.hand_over import BACKBONE, MASK_RCNN
+from gaia_ssl.export.mmdet_config import small_mask_rcnn_config
+from gaia_ssl.files import atomic_path
+from gaia_ssl.search.ranking import winners_table
+
+TOOLS = Path(__file__).resolve().parent
+CONFIGS = TOOLS.parent / 'configs' / 'quickstart'
+RESOLUTION = 128
+GROUP = '70-100M'
+SHOWN = ('(train)', '(val)', 'archs/s', 'WARNING - unreadable', 'cannot read', 'calibrating', 'verified:', 'bbox_mAP')
+console = Console(highlight=False)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--data', metavar='DIR', help='a folder of your own images, without labels (default: demo scenes)')
+    parser.add_argument('--work-dir', default='work_dirs/quickstart', help='where results go (default: %(default)s)')
+    arguments = parser.parse_args()
+
+    start = time.monotonic()
+    work = Path(arguments.work_dir).resolve()
+    step(1, 'demo scenes with COCO annotations (20 seconds)')
+    demo = generate_demo_data(work / 'demo_data', num_train=800, num_val=100, size=160)
+    images = Path(arguments.data).expanduser().resolve() if arguments.data else demo / 'train2017'
+    console.print(f'{len(ImageFolder(str(images), pipeline=[]))} images in {images}')
+    run = work / (f'own_{images.name}' if arguments.data else 'demo')
+    check_same_images(run, images)
+
+    step(2, 'train one supernet on these images, without labels (3 minutes)')
+    supernet = train(run / 'supernet', images)
+    step(3, 'score 150 of its subnets on these images, without labels (1 minute)')
+    search(run / 'search', images, supernet)
+    arch = json.loads((run / 'search' / 'best.json').read_text())['best']['c2-c5'][GROUP]['arch']
+    step(4, f'export the best of the group {GROUP}, {arch}')
+    backbone = export(run / 'export', images, supernet, arch)
+    step(5, 'fine-tune Mask R-CNN from it on the demo scenes, with mmdet\'s own tool (3 minutes)')
+    detector = fine_tune(run / 'detector', backbone.with_name(MASK_RCNN), demo)
+    metrics = final_metrics(detector)
+
+    step(6, f'done in {(time.monotonic() - start) / 60:.1f} minutes')
+    console.print(winners_table(pd.read_csv(run / 'search' / 'ranking.csv', keep_default_na=False), ['c2-c5']))
+    console.print(f"""
+Pareto picture:    {run / 'search' / 'pareto.png'}
+Full ranking:      {run / 'search' / 'ranking.csv'}
+Exported backbone: {backbone}
+Detector:          Mask R-CNN on demo scenes, box mAP {metrics['coco/bbox_mAP']:.3f} (AP50 {metrics['coco/bbox_mAP_50']:.3f}), \
+mask mAP {metrics['coco/segm_mAP']:.3f}
+
+The same on your own images (a folder, no labels needed):
+  bash tools/quickstart.sh --data /path/to/images
+In earnest, on your GPUs (see README.md):
+  source .venv/bin/activate
+  bash tools/dist_train.sh configs/data/mocov2_r_supernet.py 8 --cfg-options train_dataloader.dataset.data_root=/path/to/images
+  python tools/search.py configs/search/c2-c5_coco.py work_dirs/mocov2_r_supernet/epoch_200.pth \
+--cfg-options test_dataloader.dataset.data_root=/path/to/images
+  python tools/export.py work_dirs/mocov2_r_supernet/epoch_200.pth ARCH --data /path/to/images work_dirs/export
+  python {mmdet_tool('train.py')} work_dirs/export/{MASK_RCNN}""", soft_wrap=True)
+
+
+def step(number: int, text: str) -> None:
+    console.print(f'\n[bold][{number}/6] {text}[/bold]')
+
+
+def check_same_images(run: Path, images: Path) -> None:
+    """A run belongs to one folder of images: refuse to go on with another of the same name."""
+    note = run / 'images.txt'
+    if note.is_file() and note.read_text() != str(images):
+        raise UserError(f'{run} holds a run on {note.read_text()}; remove it or give another --work-dir')
+    with atomic_path(note) as temporary:
+        temporary.write_text(str(images))
+
+
+def train(folder: Path, images: Path) -> Path:
+    config = CONFIGS / 'train.py'
+    final = folder / f'iter_{Config.fromfile(config).iterations}.pth'
+    if not final.is_file():
+        call(folder, TOOLS / 'train.py', config, '--work-dir', folder, '--resume', *(['--amp'] if bfloat16_is_faster() else []),
+             '--cfg-options', f'train_dataloader.dataset.data_root={images}')
+    return final
+
+
+def search(folder: Path, images: Path, supernet: Path) -> None:
+    if not (folder / 'best.json').is_file():
+        dtype = 'bfloat16' if bfloat16_is_faster() else 'float32'
+        call(folder, TOOLS / 'search.py', CONFIGS / 'search.py', supernet, '--work-dir', folder, '--resume',
+             '--cfg-options', f'test_dataloader.dataset.data_root={images}', f'test_cfg.dtype={dtype}')
+
+
+def export(folder: Path, images: Path, supernet: Path, arch: str) -> Path:
+    backbone = folder / BACKBONE
+    if not backbone.is_file():
+        call(folder, TOOLS / 'export.py', supernet, arch, '--data', images, folder, '--resolution', RESOLUTION,
+             '--max-images', 256, '--overwrite')
+    return backbone
+
+
+def fine_tune(folder: Path, exported_config: Path, demo: Path) -> Path:
+    if not (folder / 'finished').is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        config = small_mask_rcnn_config(Config.fromfile(exported_config), str(demo), DEMO_CLASSES, RESOLUTION,
+                                        iterations=150, channels=64)
+        config.dump(folder / 'detector.py')
+        call(folder, mmdet_tool('train.py'), folder / 'detector.py', '--work-dir', folder, '--resume')
+        (folder / 'finished').write_text(file_hash(folder / 'detector.py'))
+    return folder
+
+
+def mmdet_tool(name: str) -> Path:
+    """A tool of the installed mmdet."""
+    return Path(get_installed_path('mmdet')) / '.mim' / 'tools' / name
+
+
+def final_metrics(folder: Path) -> dict[str, float]:
+    """The last evaluation that mmdet logged in ``folder``."""
+    logs = sorted(folder.glob('*/vis_data/scalars.json'))
+    lines = [json.loads(line) for log in logs for line in log.read_text().splitlines()]
+    return [line for line in lines if 'coco/bbox_mAP' in line][-1]
+
+
+def call(folder: Path, *command: object) -> None:
+    """Run a tool; all it says goes to ``folder/output.log``, its progress also to the terminal."""
+    folder.mkdir(parents=True, exist_ok=True)
+    words = [sys.executable, *map(str, command)]
+    console.print(f'[dim]$ {shlex.join(["python", *words[1:]])}[/dim]', soft_wrap=True)
+    with open(folder / 'output.log', 'a', encoding='utf-8') as log:
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace')
+        last = ''
+        for line in process.stdout:
+            log.write(line)
+            last = line.strip() or last
+            if any(word in line for word in SHOWN):
+                console.print(line.split(' - INFO - ')[-1].strip(), markup=False, soft_wrap=True)
+    if process.wait():
+        raise UserError(f'{last.removeprefix("error: ")} (all output: {folder / "output.log"})')
+
+
+def bfloat16_is_faster() -> bool:
+    """Whether mixed precision pays on this machine: always on a GPU, on a CPU by timing a convolution."""
+    if torch.cuda.is_available():
+        return True
+    images = torch.rand(16, 64, 56, 56).contiguous(memory_format=torch.channels_last)
+    weight = torch.rand(64, 64, 3, 3)
+    return min_seconds(images.bfloat16(), weight.bfloat16()) < 0.8 * min_seconds(images, weight)
+
+
+def min_seconds(images: torch.Tensor, weight: torch.Tensor) -> float:
+    fastest = math.inf
+    for _ in range(5):
+        start = time.perf_counter()
+        F.conv2d(images, weight, padding=1)
+        fastest = min(fastest, time.perf_counter() - start)
+    return fastest
+
+
+if __name__ == '__main__':
+    cli.run(main)
