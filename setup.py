@@ -11,15 +11,20 @@ ROOT = pathlib.Path(__file__).parent
 
 
 class BuildWithMim(build_py):
-    """Copy configs and tools into ``gaia_ssl/.mim`` of what is built, so that ``gaia_ssl::data/...`` resolves."""
+    """Put configs and tools into ``gaia_ssl/.mim`` (links to them in a checkout), so that ``gaia_ssl::data/...`` resolves."""
 
     def run(self) -> None:
         super().run()
-        if self.editable_mode:  # configs and tools of a checkout are used where they are
-            return
-        mim = pathlib.Path(self.build_lib) / 'gaia_ssl' / '.mim'
-        for folder in ('configs', 'tools'):
-            shutil.copytree(ROOT / folder, mim / folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns('__pycache__'))
+        mim = (ROOT if self.editable_mode else pathlib.Path(self.build_lib)) / 'gaia_ssl' / '.mim'
+        mim.mkdir(parents=True, exist_ok=True)
+        for name in ('configs', 'tools', 'model-index.yml'):
+            if self.editable_mode:
+                if not (mim / name).exists():
+                    (mim / name).symlink_to(pathlib.Path('..', '..', name))
+            elif (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, mim / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns('__pycache__'))
+            else:
+                shutil.copy2(ROOT / name, mim / name)
 
 
 def requirements(name: str) -> list[str]:

@@ -28,11 +28,15 @@ def load_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
     except pickle.UnpicklingError as error:
         raise UserError(f'{path}: refused, because it is no checkpoint or holds objects beyond tensors and plain values '
                         f'that could execute code ({_first_line(error)})') from error
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+    except Exception as error:  # a damaged file, or one of another kind, fails in as many ways
         raise UserError(f'{path}: cut short or no checkpoint ({_first_line(error)}); copy or train it again') from error
     if not isinstance(checkpoint, dict):
         raise UserError(f'{path}: holds a {type(checkpoint).__name__}, not a checkpoint')
-    if 'config' in checkpoint.get('meta', {}):
+    meta = checkpoint.get('meta', {})
+    for name, part in (('meta', meta), ('state_dict', checkpoint.get('state_dict', {}))):
+        if not isinstance(part, dict):
+            raise UserError(f'{path}: not a checkpoint: its {name} is a {type(part).__name__}')
+    if 'config' in meta:
         # mmengine runs this entry as Python when it resumes.
         raise UserError(f"{path}: refused, because its meta holds a 'config' of Python code to run")
     return checkpoint

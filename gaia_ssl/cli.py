@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 
+import cv2
 import torch
 from mmengine.config import Config, DictAction
 
@@ -19,13 +20,20 @@ def run(main: Callable[[], None]) -> None:
     Whatever mmengine or a toolbox loads meanwhile is loaded with ``weights_only``.
     """
     os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] = '1'
+    cv2.setLogLevel(2)  # errors only: unreadable images are reported by their paths
     try:
         main()
     except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
+        print(f'error: {_message(error)}', file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _message(error: UserError) -> str:
+    """The error's line. Of one raised in a data loader's worker, torch makes a traceback that ends in that line."""
+    lines = str(error).splitlines() or ['']
+    return lines[-1].removeprefix(f'{UserError.__module__}.{UserError.__qualname__}: ')
 
 
 def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,11 +60,14 @@ def load_config(arguments: argparse.Namespace) -> Config:
     except Exception as error:  # a config is Python code and fails in as many ways
         raise UserError(f'{arguments.config}: not a config that can be read ({type(error).__name__}: {error})') from error
     config.launcher = arguments.launcher
-    if not torch.cuda.is_available() and 'env_cfg' in config:
-        config.env_cfg.setdefault('dist_cfg', {}).update(backend='gloo')  # nccl works on GPUs only
     if arguments.cfg_options:
         config.merge_from_dict(arguments.cfg_options)
     name = os.path.splitext(os.path.basename(arguments.config))[0]
     config.work_dir = arguments.work_dir or config.get('work_dir') or os.path.join('work_dirs', name)
     return config
 
+
+def join_processes(launcher: str) -> None:
+    """Join torchrun's processes where there is no GPU, which mmengine would ask for; it takes a group that is there."""
+    if launcher == 'pytorch' and not torch.cuda.is_available():
+        torch.distributed.init_process_group('gloo')

@@ -6,6 +6,8 @@ import torch
 
 from gaia_ssl import ArchSpace
 
+torch.set_num_threads(1)  # the networks are so small that more threads only wait for each other
+
 
 @pytest.fixture(autouse=True)
 def seeded() -> None:

@@ -50,7 +50,8 @@ def supernet(seed: int = 0, space: ArchSpace = SPACE, stem_kernel: int = 3) -> S
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = MODELS.build(dict(
-            type='gaia_ssl.SupernetMoCo', queue_len=20, feat_dim=8, data_preprocessor=PREPROCESSOR, neck=NECK, head=HEAD,
+            type='gaia_ssl.SupernetMoCo', queue_len=20, feat_dim=8, neck=NECK, head=HEAD,
+            data_preprocessor=PREPROCESSOR,
             backbone=dict(type='gaia_ssl.DynamicResNet', stem_kernel=stem_kernel, space=space)))
         with torch.no_grad():
             for name, value in (*model.named_parameters(), *model.named_buffers()):

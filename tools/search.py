@@ -26,6 +26,7 @@ def main() -> None:
     load_checkpoint(arguments.checkpoint)  # refuse a bad file before anything is written
     claim_folder(config.work_dir, 'scores', arguments.resume, arguments.overwrite)
     config.test_cfg.update(checkpoint=arguments.checkpoint, overwrite=arguments.overwrite)
+    cli.join_processes(arguments.launcher)
     runner = Runner.from_cfg(config)
     runner.test()
     if is_main_process():

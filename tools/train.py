@@ -9,6 +9,7 @@ from torch.cuda import is_available as has_cuda
 
 from gaia_ssl import cli
 from gaia_ssl.checkpoint import load_checkpoint
+from gaia_ssl.engine.hooks.sandwich_sampler_hook import check_batch_size
 from gaia_ssl.files import claim_folder
 
 
@@ -33,7 +34,10 @@ def main() -> None:
         config.optim_wrapper.type = 'AmpOptimWrapper' if has_cuda() else 'gaia_ssl.AutocastOptimWrapper'
     if arguments.auto_scale_lr:
         config.auto_scale_lr.enable = True
-    Runner.from_cfg(config).train()
+    cli.join_processes(arguments.launcher)
+    runner = Runner.from_cfg(config)
+    check_batch_size(runner)
+    runner.train()
 
 
 def latest_checkpoint(work_dir: str) -> str | None:

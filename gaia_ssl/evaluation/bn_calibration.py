@@ -19,4 +19,7 @@ def calibrate_bn(module: nn.Module, batches: Sized) -> None:
     for child in module.modules():  # not module.train(), which leaves frozen stages in eval mode
         child.training = True
     update_bn_stats(module, batches, num_iters=len(batches))
+    for child in module.modules():
+        if getattr(child, 'running_var', None) is not None:
+            child.running_var.clamp_(min=0)  # rounding may take that of a constant channel below zero
     module.eval()

@@ -9,6 +9,8 @@ from gaia_ssl.models.algorithms.supernet import Supernet
 from gaia_ssl.models.backbones import DynamicResNet
 from gaia_ssl.space import ArchSpace
 
+_KEYS = {'method', 'space', 'stem_kernel', 'mean', 'std', 'to_rgb'}
+
 
 def supernet_meta(model: Supernet) -> dict[str, Any]:
     """Method, space, stem and image normalisation of ``model``."""
@@ -30,10 +32,13 @@ def read_supernet_meta(checkpoint: dict[str, Any], path: str) -> dict[str, Any]:
     Raises:
         UserError: If there is none, or the space in it is broken.
     """
-    meta = checkpoint.get('meta', {}).get('gaia_ssl', {})
-    if 'space' not in meta or 'state_dict' not in checkpoint:
+    meta = checkpoint.get('meta', {}).get('gaia_ssl')
+    if not isinstance(meta, dict) or not _KEYS <= meta.keys() or 'state_dict' not in checkpoint:
         raise UserError(f'{path}: not a checkpoint of a gaia_ssl supernet; give one that tools/train.py wrote')
-    return {**meta, 'space': ArchSpace(**meta['space'])}
+    try:
+        return {**meta, 'space': ArchSpace(**meta['space'])}
+    except (TypeError, UserError) as error:
+        raise UserError(f'{path}: the search space in it is broken ({error})') from error
 
 
 def student_backbone(checkpoint: dict[str, Any], path: str) -> DynamicResNet:

@@ -33,7 +33,7 @@ def test_rows_equal_a_count_by_hand(ranking, scores):
             assert row[feature] == pytest.approx(sum(values) / 7, rel=1e-12)
         assert row['c4-c5'] == pytest.approx((row['c4'] + row['c5']) / 2, rel=1e-12)
         assert row['flops'] == ARCHS[index].flops(32, 3) and row['params'] == ARCHS[index].params(3)
-        within = [name for name, low, high in zip(('1.1-2M', '2-3M', '3-4.1M'), tiny.EDGES, tiny.EDGES[1:], strict=False)
+        within = [name for name, low, high in zip(GROUPS.names, tiny.EDGES, tiny.EDGES[1:], strict=False)
                   if low <= row['flops'] < high]
         assert row['group'] == ''.join(within)
 

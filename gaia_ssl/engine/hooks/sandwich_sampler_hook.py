@@ -31,10 +31,7 @@ class SandwichSamplerHook(Hook):
     def before_train(self, runner: Runner) -> None:
         model = _supernet(runner)
         self.sampler = SandwichSampler(model.backbone.space, self.num_random, self.with_min, seed=runner.seed)
-        dataset, batch_size = runner.train_dataloader.dataset, runner.train_dataloader.batch_size
-        if batch_size and batch_size * runner.world_size > len(dataset):
-            raise UserError(f'a batch of {batch_size} on {runner.world_size} processes is larger than the data of '
-                            f'{len(dataset)} images; lower train_dataloader.batch_size or add images')
+        check_batch_size(runner)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
         _supernet(runner).set_sandwich(runner.iter, self.sampler.sample(runner.iter))
@@ -45,6 +42,14 @@ class SandwichSamplerHook(Hook):
             raise UserError(f'not saved at iteration {runner.iter}: {broken[0]} and {len(broken) - 1} more are not finite; '
                             'lower the learning rate or clip gradients, and --resume from the last checkpoint')
         checkpoint['meta']['gaia_ssl'] = supernet_meta(_supernet(runner))
+
+
+def check_batch_size(runner: Runner) -> None:
+    """Raise a UserError if the data do not fill one batch. (mmengine's schedulers would fail on an empty epoch first.)"""
+    dataset, batch_size = runner.train_dataloader.dataset, runner.train_dataloader.batch_size
+    if batch_size and batch_size * runner.world_size > len(dataset):
+        raise UserError(f'a batch of {batch_size} on {runner.world_size} processes is larger than the data of '
+                        f'{len(dataset)} images; lower train_dataloader.batch_size or add images')
 
 
 def _supernet(runner: Runner) -> Supernet:

@@ -48,6 +48,7 @@ class TaskAwareSearchLoop(BaseLoop):
         checkpoint: The supernet's checkpoint.
         tasks: Which of ``z``, ``c5``, ``c4-c5`` and ``c2-c5`` to rank for; the ranking is sorted by the first.
         archs: A number to draw from each group, ``'all'``, or a list of archs.
+        num_images: Score on so many images, evenly spaced over the data; None takes all.
         group_edges: Bounds of the budget groups in multiply-adds; default the paper's, 1-2G to 7-8G.
         resolution: Image side for the multiply-adds, not for the images.
         temperature: Of the relations (tau).
@@ -64,6 +65,7 @@ class TaskAwareSearchLoop(BaseLoop):
                  checkpoint: str | None = None,
                  tasks: Sequence[str] = ('c2-c5', ),
                  archs: str | int | Sequence[str] = 100,
+                 num_images: int | None = None,
                  group_edges: Sequence[float] | None = None,
                  resolution: int = 224,
                  temperature: float = 0.2,
@@ -74,6 +76,8 @@ class TaskAwareSearchLoop(BaseLoop):
         super().__init__(runner, dataloader)
         if checkpoint is None:
             raise UserError('no checkpoint to search; run tools/search.py CONFIG CHECKPOINT')
+        if num_images is not None and num_images < 1:
+            raise UserError(f'num_images is {num_images}; give 1 or more, or None for all')
         if dtype not in DTYPES:
             raise UserError(f"dtype is '{dtype}'; choose from {', '.join(DTYPES)}")
         self.checkpoint = checkpoint
@@ -81,6 +85,7 @@ class TaskAwareSearchLoop(BaseLoop):
         self.features = features_of(self.tasks)
         self.groups = FlopsGroups.paper() if group_edges is None else FlopsGroups(tuple(group_edges))
         self.archs = archs
+        self.num_images = num_images
         self.resolution = resolution
         self.temperature = temperature
         self.dtype = dtype
@@ -97,7 +102,7 @@ class TaskAwareSearchLoop(BaseLoop):
         flops = self.model.backbone.space.costs(self.resolution, stem_kernel)['flops']
         archs = select_archs(self.model.backbone.space, self.groups, self.archs, flops, self.seed)
         batches = self._batches()
-        settings = self._settings(archs)
+        settings = self._settings(archs, batches)
         journal = self._open_journal(settings)
         self._score(archs, batches, journal)
         scores = journal.read(len(batches))
@@ -121,16 +126,18 @@ class TaskAwareSearchLoop(BaseLoop):
 
     def _batches(self) -> list[list[int]]:
         size, total = self.dataloader.batch_size, len(self.dataloader.dataset)
-        return [list(range(start, min(start + size, total))) for start in range(0, total, size)]
+        count = min(total, self.num_images or total)
+        indices = [index * total // count for index in range(count)]
+        return [indices[start:start + size] for start in range(0, count, size)]
 
-    def _settings(self, archs: Sequence[Arch]) -> dict[str, Any]:
+    def _settings(self, archs: Sequence[Arch], batches: Sequence[Sequence[int]]) -> dict[str, Any]:
         dataset = self.dataloader.dataset
-        files = json.dumps([dataset.get_data_info(index)['img_path'] for index in range(len(dataset))])
+        paths = [dataset.get_data_info(index)['img_path'] for batch in batches for index in batch]
         return dict(
             checkpoint=self.checkpoint,
             checkpoint_sha256=file_hash(self.checkpoint),
-            images=len(dataset),
-            image_list_sha256=hashlib.sha256(files.encode()).hexdigest(),
+            images=len(paths),
+            image_list_sha256=hashlib.sha256(json.dumps(paths).encode()).hexdigest(),
             batch_size=self.dataloader.batch_size,
             archs=len(archs),
             arch_list_sha256=hashlib.sha256(' '.join(map(str, archs)).encode()).hexdigest(),
@@ -153,14 +160,14 @@ class TaskAwareSearchLoop(BaseLoop):
         barrier()  # nobody writes before everybody has looked
         mine = mine[get_rank()::get_world_size()]
         logger = self.runner.logger
-        logger.info(f'{len(archs)} archs on {len(self.dataloader.dataset)} images in {len(batches)} batches, '
-                    f'{len(mine)} of them to do here')
+        num_images = sum(map(len, batches))
+        logger.info(f'{len(archs)} archs on {num_images} images in {len(batches)} batches, {len(mine)} of them to do here')
         # The Runner's loader deals out images by process; here whole batches are, so that they are always the same.
         loader = DataLoader(self.dataloader.dataset, batch_sampler=[batches[batch] for batch in mine],
                             num_workers=self.dataloader.num_workers, collate_fn=self.dataloader.collate_fn)
         evaluator = ForwardEvaluator(self.model, self.features, self.temperature, DTYPES[self.dtype])
         progress = Progress(len(archs) * len(mine), 'archs', logger.info)
-        unreadable = UnreadableImages(self.max_unreadable, total=len(self.dataloader.dataset))
+        unreadable = UnreadableImages(self.max_unreadable, total=num_images)
         for batch, data in zip(mine, loader, strict=True):
             for sample in data['data_samples']:
                 for path in unreadable.update(sample.get('unreadable', ())):

@@ -61,7 +61,6 @@ class Supernet(BaseSelfSupervisor):
         self.teacher.requires_grad_(False)
         self.iteration: int | None = None
         self.sandwich: dict[str, Arch] = {}
-        self._student_moved = False
 
     def init_weights(self) -> None:
         """Initialise the student; the teacher starts as its copy."""
@@ -101,7 +100,8 @@ class Supernet(BaseSelfSupervisor):
             raise UserError("no archs are set for this step; add dict(type='gaia_ssl.SandwichSamplerHook') to custom_hooks")
         with optim_wrapper.optim_context(model):
             views = self._views(data)
-            self.update_teacher()
+            if optim_wrapper.should_update():  # by its count of past steps: not amid an accumulation
+                self.update_teacher()
             targets = self.teach(views)
 
         losses = {}
@@ -117,15 +117,12 @@ class Supernet(BaseSelfSupervisor):
             else:
                 # Not optim_wrapper.backward, which would count as a step of gradient accumulation.
                 _scale(optim_wrapper, loss).backward()
-        self._student_moved = optim_wrapper.should_update()
         self.finish_step(targets)
         return dict(loss=sum(losses.values()), **losses)
 
     @torch.no_grad()
     def update_teacher(self) -> None:
         """teacher <- momentum * teacher + (1 - momentum) * student (Eq. 2, read as EMA), once per optimizer step."""
-        if not self._student_moved:  # the first step, or amid an accumulation
-            return
         student = [*self.backbone.parameters(), *self.neck.parameters()]
         torch._foreach_lerp_(list(self.teacher.parameters()), student, 1 - self.teacher_momentum)
 

@@ -51,8 +51,8 @@ class SubnetResNet(BottleneckResNet):
     def load_backbone(self, path: str) -> None:
         """Load an exported backbone strictly; raises as :meth:`init_weights` does."""
         checkpoint = load_checkpoint(path)
-        meta = checkpoint.get('meta', {}).get('gaia_ssl', {})
-        if 'arch' not in meta or 'state_dict' not in checkpoint:
+        meta = checkpoint.get('meta', {}).get('gaia_ssl')
+        if not isinstance(meta, dict) or 'arch' not in meta or 'state_dict' not in checkpoint:
             raise UserError(f'{path}: not an exported backbone; make one with tools/export.py')
         if meta['arch'] != str(self.arch):
             raise UserError(f"{path}: holds the backbone {meta['arch']}, but the config says arch='{self.arch}'")

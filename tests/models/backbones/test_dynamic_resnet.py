@@ -53,9 +53,10 @@ def test_is_torchvisions_resnet50_on_its_weights(data_supernet, training):
 
 
 def assert_equal_to_static_twin(supernet: DynamicResNet, arch: Arch, x: torch.Tensor) -> None:
+    twin = extract_subnet(supernet, arch)
+    supernet.set_arch(arch)
     for training in (False, True):
-        twin = extract_subnet(supernet, arch).train(training)
-        supernet.train(training).set_arch(arch)
+        twin.train(training), supernet.train(training)
         for layout in (torch.contiguous_format, torch.channels_last):
             images = x.contiguous(memory_format=layout)
             with torch.no_grad():

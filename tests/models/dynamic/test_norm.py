@@ -17,7 +17,8 @@ def randomise(norm: nn.Module) -> nn.Module:
 
 def static_twin(norm: nn.Module, kind: type[nn.Module], channels: int = ACTIVE) -> nn.Module:
     twin = kind(channels, norm.eps, norm.momentum)
-    twin.load_state_dict({name: value[:channels] if value.dim() else value for name, value in norm.state_dict().items()})
+    state = norm.state_dict()
+    twin.load_state_dict({name: value[:channels] if value.dim() else value for name, value in state.items()})
     return twin.train(norm.training)
 
 
@@ -38,7 +39,8 @@ def test_is_the_batch_norm_of_the_leading_channels(kind, static, shape, training
     assert torch.equal(norm.running_mean[:ACTIVE], twin.running_mean)
     assert torch.equal(norm.running_var[:ACTIVE], twin.running_var)
     assert norm.num_batches_tracked == twin.num_batches_tracked == int(training)
-    assert torch.equal(norm.running_mean[ACTIVE:], untouched[0]) and torch.equal(norm.running_var[ACTIVE:], untouched[1])
+    assert torch.equal(norm.running_mean[ACTIVE:], untouched[0])
+    assert torch.equal(norm.running_var[ACTIVE:], untouched[1])
 
 
 @pytest.mark.parametrize('kind', [DynamicBatchNorm2d, DynamicSyncBatchNorm])
@@ -62,14 +64,16 @@ def test_more_splits_than_images_are_one_an_image():
 
 def test_without_running_statistics_the_batch_counts_in_eval_mode_too():
     norm = DynamicBatchNorm2d(CHANNELS, track_running_stats=False).eval()
+    norm.splits = 3  # of training, and of no concern here
     x = torch.randn(3, ACTIVE, 4, 4)
     torch.testing.assert_close(norm(x), nn.BatchNorm2d(ACTIVE)(x))
 
 
 def test_shapes_are_checked():
-    for norm, shape in [(DynamicBatchNorm2d(4), (2, 4)), (DynamicBatchNorm1d(4), (2, 4, 3, 3)), (DynamicSyncBatchNorm(4), (4, ))]:
-        with pytest.raises(ValueError):
-            norm(torch.zeros(shape))
+    cases = [(DynamicBatchNorm2d, (2, 4)), (DynamicBatchNorm1d, (2, 4, 3, 3)), (DynamicSyncBatchNorm, (4, ))]
+    for kind, shape in cases:
+        with pytest.raises(ValueError, match=r'[Ee]xpected'):
+            kind(4)(torch.zeros(shape))
 
 
 SIZES = (2, 5)
@@ -106,12 +110,12 @@ def test_two_processes_make_one_batch():
     """``nn.BatchNorm`` on the joint batch says what synchronised batch norm must put out."""
     first, second = run_distributed(sync_batch_norm, 2)
     for (shape, mean), one, other in zip(CASES, first, second, strict=True):
-        norm, x, weights = joint_case(shape, mean)
-        twin = static_twin(norm, nn.BatchNorm2d if shape else nn.BatchNorm1d)
+        norm, x, weights = (thing.double() for thing in joint_case(shape, mean))
+        twin = static_twin(norm, nn.BatchNorm2d if shape else nn.BatchNorm1d).double()
         x.requires_grad_()
         out = twin(x)
         (out * weights).sum().backward()
-        tolerance = dict(rtol=1e-4, atol=1e-4 if mean else 1e-5)
+        tolerance = dict(rtol=1e-4, atol=1e-3 if mean else 1e-5, check_dtype=False)
         torch.testing.assert_close(torch.cat([one[0], other[0]]), out, **tolerance)
         torch.testing.assert_close(torch.cat([one[1], other[1]]), x.grad, **tolerance)
         # A process's gradient is that of its own part of the loss; DDP sums (averages) them.
@@ -120,6 +124,6 @@ def test_two_processes_make_one_batch():
         for result in (one, other):
             for name, value in twin.state_dict().items():
                 measured = result[4][name][:ACTIVE] if value.dim() else result[4][name]
-                torch.testing.assert_close(measured, value, rtol=1e-4, atol=1e-5)
-            assert torch.equal(result[4]['running_mean'][ACTIVE:], norm.running_mean[ACTIVE:])
-        torch.testing.assert_close(torch.cat([one[5], other[5]]), twin.eval()(x), rtol=1e-3 if mean else 1e-4, atol=1e-4)
+                torch.testing.assert_close(measured, value, rtol=1e-5, atol=1e-5, check_dtype=False)
+            assert torch.equal(result[4]['running_mean'][ACTIVE:], norm.running_mean[ACTIVE:].float())
+        torch.testing.assert_close(torch.cat([one[5], other[5]]), twin.eval()(x), **tolerance)

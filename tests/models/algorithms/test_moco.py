@@ -1,0 +1,125 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from gaia_ssl import Arch
+from gaia_ssl.errors import UserError
+from gaia_ssl.registry import MODELS
+from tests.models.algorithms.helpers import (
+    HEAD,
+    NECK,
+    PREPROCESSOR,
+    TEMPERATURE,
+    batch,
+    build_moco,
+    normalised,
+    sgd,
+    student_parameters,
+    teacher_keys,
+)
+
+
+def test_the_loss_in_numpy(tiny_space):
+    model = build_moco(tiny_space, queue_len=10)
+    model.backbone.set_arch(Arch.parse('4-8x1-8x2-16x2-12x1'))
+    views = normalised(batch(5)['inputs'])
+    targets = model.teach(views)
+    with torch.no_grad():
+        loss = float(model.loss(views, targets))
+        queries, keys, queue = model.embed_student(views[0]).numpy(), targets['keys'].numpy(), model.queue.numpy()
+    queries = queries / np.sqrt((queries**2).sum(1, keepdims=True))
+    each = []
+    for query, key in zip(queries.astype(np.float64), keys, strict=True):
+        scores = np.exp(np.array([query @ key, *(query @ negative for negative in queue.T)]) / TEMPERATURE)
+        each.append(-np.log(scores[0] / scores.sum()))
+    assert loss == pytest.approx(np.mean(each), rel=1e-5)
+
+
+def test_keys_are_the_teachers_of_the_second_view(tiny_space):
+    model = build_moco(tiny_space)
+    views = normalised(batch(6)['inputs'])
+    expected = teacher_keys(model, views[1])
+    targets = model.teach(views)
+    torch.testing.assert_close(targets['keys'], expected, rtol=1e-5, atol=1e-6)
+    assert torch.equal(targets['all_keys'], targets['keys'])
+    torch.testing.assert_close(targets['keys'].norm(dim=1), torch.ones(6))
+
+
+def test_trains_as_mmpretrains_moco(tiny_space):
+    """At the max arch alone, plain MoCo: same losses, weights, teacher and queue over several steps."""
+    model = build_moco(tiny_space)
+    model.teacher['backbone'].load_state_dict(model.backbone.state_dict())
+    model.teacher['neck'].load_state_dict(model.neck.state_dict())
+    reference = MODELS.build(dict(
+        type='mmpretrain.MoCo', queue_len=16, feat_dim=8, momentum=0.1, head=HEAD, data_preprocessor=PREPROCESSOR,
+        neck=dict(NECK, in_channels=64),
+        backbone=dict(type='gaia_ssl.SubnetResNet', arch=str(tiny_space.max), stem_kernel=3, out_indices=(3, ))))
+    reference.backbone.load_state_dict(model.backbone.state_dict())
+    reference.neck.load_state_dict(model.neck.state_dict())
+    reference.encoder_k.module.load_state_dict(
+        {**{f'0.{k}': v for k, v in model.backbone.state_dict().items()},
+         **{f'1.{k}': v for k, v in model.neck.state_dict().items()}})
+    reference.queue.copy_(model.queue)
+    wrappers = sgd(model), sgd(reference)
+    for step in range(5):
+        model.set_sandwich(step, dict(max=tiny_space.max))
+        loss = model.train_step(batch(4, seed=step), wrappers[0])['loss']
+        expected = reference.train().train_step(batch(4, seed=step), wrappers[1])['loss']
+        assert loss.item() == pytest.approx(expected.item(), rel=1e-4)
+    tolerance = dict(rtol=1e-3, atol=1e-4)
+    for ours, theirs in [(student_parameters(model), [*reference.backbone.parameters(), *reference.neck.parameters()]),
+                         (model.teacher.parameters(), reference.encoder_k.module.parameters())]:
+        for one, other in zip(ours, theirs, strict=True):
+            torch.testing.assert_close(one, other, **tolerance)
+    torch.testing.assert_close(model.queue, reference.queue, **tolerance)
+    assert torch.equal(model.queue_ptr, reference.queue_ptr)
+
+
+@pytest.mark.parametrize('size', [1, 4, 7, 10, 13, 25])
+def test_the_queue_is_a_ring_of_any_length(tiny_space, size):
+    model = build_moco(tiny_space, queue_len=10)
+    ring, pointer = model.queue.numpy().copy(), 0
+    for step in range(7):
+        keys = F.normalize(torch.randn(size, 8), dim=1)
+        for key in keys.numpy():
+            ring[:, pointer] = key
+            pointer = (pointer + 1) % 10
+        model.finish_step(dict(keys=keys, all_keys=keys))
+        # A batch larger than the queue leaves its last keys, in order; where in the ring they begin does not matter.
+        ours = np.roll(model.queue.numpy(), -int(model.queue_ptr), axis=1)
+        np.testing.assert_array_equal(ours, np.roll(ring, -pointer, axis=1), err_msg=f'step {step}')
+        if size <= 10:
+            assert int(model.queue_ptr) == pointer
+            np.testing.assert_array_equal(model.queue.numpy(), ring)
+
+
+def test_any_batch_trains_with_any_queue(tiny_space):
+    model = build_moco(tiny_space, queue_len=10)
+    optim_wrapper = sgd(model)
+    for step, size in enumerate((4, 7, 13)):
+        model.set_sandwich(step, dict(max=tiny_space.max))
+        model.train_step(batch(size, seed=step), optim_wrapper)
+        torch.testing.assert_close(model.queue.norm(dim=0), torch.ones(10))
+
+
+def test_the_queue_starts_with_unit_keys_and_is_saved(tiny_space):
+    model = build_moco(tiny_space)
+    torch.testing.assert_close(model.queue.norm(dim=0), torch.ones(16))
+    assert {'queue', 'queue_ptr'} <= model.state_dict().keys()
+
+
+def test_one_view_is_a_user_error(tiny_space):
+    with pytest.raises(UserError, match='two views an image, the pipeline gives 1'):
+        build_moco(tiny_space).teach([torch.randn(2, 3, 16, 16)])
+
+
+def test_splits_hide_the_students_statistics_from_the_keys(tiny_space):
+    """With four splits, each pair of eight images is encoded by its own statistics."""
+    model = build_moco(tiny_space, bn_splits=4)
+    views = normalised(batch(8)['inputs'])
+    expected = torch.cat([teacher_keys(copy.deepcopy(model), pair) for pair in views[1].split(2)])
+    torch.testing.assert_close(model.teach(views)['keys'], expected, rtol=1e-4, atol=1e-5)
+    assert model.backbone.bn1.splits == 1 and model.teacher['backbone'].bn1.splits == 4

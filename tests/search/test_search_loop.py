@@ -1,0 +1,157 @@
+"""The search loop inside this process."""
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+from PIL import Image
+
+from gaia_ssl.engine import TaskAwareSearchLoop
+from gaia_ssl.errors import UserError
+from gaia_ssl.search import ForwardEvaluator
+from tests import tiny
+from tests.search.test_similarity import by_hand
+
+
+@pytest.fixture
+def batches(monkeypatch) -> list[int]:
+    """Collects the number of images of each call of the evaluator."""
+    sizes, score = [], ForwardEvaluator.score
+    monkeypatch.setattr(ForwardEvaluator, 'score',
+                        lambda self, images, *args: sizes.append(len(images)) or score(self, images, *args))
+    return sizes
+
+
+@pytest.fixture
+def paths(tmp_path):
+    """Config and checkpoint of a search over ten images."""
+    return (tiny.write_config(tmp_path / 'tiny.py', tiny.photos(tmp_path / 'data', 10)),
+            tiny.save_supernet(tmp_path / 'supernet.pth'))
+
+
+def runner(paths, **test_cfg) -> Runner:
+    config = Config.fromfile(paths[0])
+    config.work_dir = str(paths[0].parent / 'run')
+    config.test_cfg.update({'checkpoint': str(paths[1]), **test_cfg})
+    return Runner.from_cfg(config)
+
+
+def table(paths) -> pd.DataFrame:
+    return pd.read_csv(paths[0].parent / 'run' / 'ranking.csv', keep_default_na=False)
+
+
+def test_the_loop_returns_the_winners(paths, batches):
+    result = runner(paths).test()
+    assert batches == [4, 4, 2]
+    assert set(result) == {f'{task}/{group}' for task in ('c2-c5', 'z') for group in ('1.1-2M', '2-3M', '3-4.1M')}
+    rows = table(paths)
+    assert len(rows) == 12  # 4 of each group
+    for name, value in result.items():
+        task, group = name.split('/')
+        assert value == pytest.approx(rows[rows['group'] == group][task].max())
+
+
+def test_the_score_is_the_mean_over_images_and_stages(paths):
+    """From the files on disk to the table, by hand: PIL, NumPy and networks in training mode."""
+    runner(paths, archs=[str(tiny.SPACE[9])], tasks=['c2-c5']).test()
+    model = tiny.supernet().train()
+    model.backbone.out_indices = model.teacher['backbone'].out_indices = (0, 1, 2, 3)
+    model.backbone.set_arch(tiny.SPACE[9])
+    pictures = []
+    for path in sorted((paths[0].parent / 'data').iterdir()):
+        with Image.open(path) as picture:
+            assert picture.size == (40, 40)
+            pictures.append(cv2.resize(np.asarray(picture), (36, 36))[2:34, 2:34])
+    pictures = (np.stack(pictures) - np.array(tiny.PREPROCESSOR['mean'])) / np.array(tiny.PREPROCESSOR['std'])
+    images = torch.from_numpy(pictures).float().permute(0, 3, 1, 2)
+    scores = []
+    for batch in images.split(4):
+        with torch.no_grad():
+            student, teacher = model.backbone(batch), model.teacher['backbone'](batch)
+        scores.append([by_hand(s, t, 0.2) for s, t in zip(student, teacher, strict=True)])
+    expected = np.concatenate(scores, axis=1).mean()
+    assert table(paths)['c2-c5'].item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_batches_that_are_done_are_not_done_again(paths, batches):
+    runner(paths).test()
+    first = (paths[0].parent / 'run' / 'ranking.csv').read_bytes()
+    batches.clear()
+    (paths[0].parent / 'run' / 'scores' / 'batch_00002.npy').unlink()
+    runner(paths).test()
+    assert batches == [2]
+    runner(paths).test()
+    assert batches == [2]
+    assert (paths[0].parent / 'run' / 'ranking.csv').read_bytes() == first
+
+
+def test_scores_of_another_search_are_refused_or_overwritten(paths, batches):
+    runner(paths).test()
+    with pytest.raises(UserError, match='arch_list_sha256 was .*, now .*--overwrite'):
+        runner(paths, seed=1).test()
+    with pytest.raises(UserError, match=r'temperature was 0\.2, now 0\.3'):
+        runner(paths, temperature=0.3).test()
+    tiny.save_supernet(paths[1], seed=5)
+    with pytest.raises(UserError, match='checkpoint_sha256 was'):
+        runner(paths).test()
+    batches.clear()
+    before = table(paths)
+    runner(paths, overwrite=True).test()
+    assert batches == [4, 4, 2] and not table(paths).equals(before)
+
+
+def test_other_images_are_another_search(paths):
+    runner(paths).test()
+    (paths[0].parent / 'data' / '003.png').rename(paths[0].parent / 'data' / 'renamed.png')
+    with pytest.raises(UserError, match='image_list_sha256 was'):
+        runner(paths).test()
+
+
+def test_a_part_of_the_images_is_evenly_spaced(paths, batches):
+    runner(paths, num_images=5).test()
+    assert batches == [4, 1]
+    part = table(paths)
+    for index in (1, 3, 5, 7, 9):
+        (paths[0].parent / 'data' / f'{index:03d}.png').unlink()
+    runner(paths, overwrite=True).test()
+    assert table(paths).equals(part)
+
+
+def test_bfloat16_scores_resemble_float32_scores(paths):
+    runner(paths).test()
+    exact = table(paths).set_index('arch').sort_index()
+    runner(paths, dtype='bfloat16', overwrite=True).test()
+    rough = table(paths).set_index('arch').sort_index()
+    assert not rough['c2-c5'].equals(exact['c2-c5'])
+    np.testing.assert_allclose(rough['c2-c5'], exact['c2-c5'], rtol=0.1)
+
+
+@pytest.mark.parametrize('settings, message', [
+    (dict(tasks=['c9']), "'c9' is not a task"),
+    (dict(dtype='float8'), 'choose from float32, bfloat16'),
+    (dict(group_edges=[2e6, 1e6]), 'ascending'),
+    (dict(checkpoint=None), 'no checkpoint'),
+])
+def test_bad_settings(paths, settings, message):
+    with pytest.raises(UserError, match=message):
+        assert isinstance(runner(paths, **settings).test_loop, TaskAwareSearchLoop)
+
+
+def test_a_checkpoint_of_another_model_is_refused(paths):
+    checkpoint = torch.load(paths[1])
+    checkpoint['state_dict'].pop('teacher.backbone.conv1.weight')
+    torch.save(checkpoint, paths[1])
+    with pytest.raises(UserError, match='does not match the model .*teacher.backbone.conv1.weight') as info:
+        runner(paths).test()
+    assert '\n' not in str(info.value)
+
+
+def test_too_many_unreadable_images_stop_the_search(paths):
+    (paths[0].parent / 'data' / '003.png').write_text('no picture')
+    with pytest.raises(UserError, match=r'1 of 10 images \(10\.0%\) cannot be read: .*003\.png'):
+        runner(paths).test()
+    runner(paths, max_unreadable=0.1).test()
+    assert len(table(paths)) == 12

@@ -1,0 +1,80 @@
+import os
+import pathlib
+
+import pytest
+
+from gaia_ssl.errors import UserError
+from gaia_ssl.files import atomic_path, claim_folder
+
+
+def test_the_file_appears_whole_in_a_folder_that_is_made(tmp_path):
+    target = tmp_path / 'a' / 'b' / 'plot.png'
+    with atomic_path(target) as temporary:
+        assert temporary.parent == target.parent and temporary.suffix == '.png'
+        temporary.write_text('new')
+        assert not target.exists()
+    assert target.read_text() == 'new'
+    assert os.listdir(target.parent) == ['plot.png']
+
+
+@pytest.mark.parametrize('error', [ValueError, KeyboardInterrupt, SystemExit])
+def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path, error):
+    target = tmp_path / 'table.csv'
+    target.write_text('old')
+    with pytest.raises(error), atomic_path(target) as temporary:
+        temporary.write_text('half of the ne')
+        raise error
+    assert target.read_text() == 'old'
+    assert os.listdir(tmp_path) == ['table.csv']
+
+
+def test_an_error_leaves_no_new_file(tmp_path):
+    with pytest.raises(ValueError), atomic_path(tmp_path / 'table.csv'):
+        raise ValueError
+    assert os.listdir(tmp_path) == []
+
+
+def test_replaces_the_old_file(tmp_path):
+    target = tmp_path / 'table.csv'
+    target.write_text('a longer old text')
+    with atomic_path(str(target)) as temporary:
+        temporary.write_text('new')
+    assert target.read_text() == 'new'
+
+
+@pytest.mark.skipif(os.name != 'posix', reason='permissions of POSIX')
+def test_permissions_follow_the_umask(tmp_path):
+    mask = os.umask(0o027)
+    try:
+        with atomic_path(tmp_path / 'file'):
+            pass
+        assert (tmp_path / 'file').stat().st_mode & 0o777 == 0o640
+    finally:
+        assert os.umask(mask) == 0o027
+
+
+def test_claim_makes_the_folder(tmp_path):
+    folder = claim_folder(str(tmp_path / 'a' / 'b'), '*.csv')
+    assert folder == tmp_path / 'a' / 'b' and folder.is_dir()
+
+
+def test_claim_accepts_what_is_no_run(tmp_path):
+    (tmp_path / 'notes.txt').write_text('')
+    assert claim_folder(tmp_path, '*.csv') == tmp_path
+
+
+def test_claim_refuses_another_run_unless_told(tmp_path):
+    (tmp_path / 'ranking.csv').write_text('precious')
+    with pytest.raises(UserError, match='already holds a run.*--resume.*--overwrite'):
+        claim_folder(tmp_path, '*.csv')
+    assert claim_folder(tmp_path, '*.csv', resume=True) == tmp_path
+    assert claim_folder(tmp_path, '*.csv', overwrite=True) == tmp_path
+    assert (tmp_path / 'ranking.csv').read_text() == 'precious'
+
+
+def test_claim_refuses_a_file(tmp_path):
+    file = pathlib.Path(tmp_path / 'file')
+    file.write_text('')
+    for flags in (dict(), dict(resume=True), dict(overwrite=True)):
+        with pytest.raises(UserError, match='is a file'):
+            claim_folder(file, '*', **flags)
