@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import shutil
 import tempfile
 from collections.abc import Iterator
 
@@ -37,7 +38,7 @@ def claim_folder(path: str | os.PathLike, holds: str, resume: bool = False, over
         path: The folder.
         holds: Glob of the files by which an earlier run is recognised.
         resume: The earlier run is meant to go on.
-        overwrite: The earlier run's files may be replaced.
+        overwrite: The earlier run's files that ``holds`` matches are removed, unless it is to be resumed.
 
     Raises:
         UserError: If the folder holds an earlier run and neither ``resume`` nor ``overwrite`` is given, or it is a file.
@@ -48,6 +49,12 @@ def claim_folder(path: str | os.PathLike, holds: str, resume: bool = False, over
     if not (resume or overwrite) and path.is_dir() and any(path.glob(holds)):
         raise UserError(f'{path} already holds a run; continue it with --resume, replace it with --overwrite, '
                         'or choose another folder')
+    if overwrite and not resume:
+        for earlier in path.glob(holds):
+            if earlier.is_dir():
+                shutil.rmtree(earlier, ignore_errors=True)
+            else:
+                earlier.unlink(missing_ok=True)
     path.mkdir(parents=True, exist_ok=True)
     return path
 

@@ -68,8 +68,18 @@ def test_claim_refuses_another_run_unless_told(tmp_path):
     with pytest.raises(UserError, match='already holds a run.*--resume.*--overwrite'):
         claim_folder(tmp_path, '*.csv')
     assert claim_folder(tmp_path, '*.csv', resume=True) == tmp_path
-    assert claim_folder(tmp_path, '*.csv', overwrite=True) == tmp_path
+    assert claim_folder(tmp_path, '*.csv', resume=True, overwrite=True) == tmp_path
     assert (tmp_path / 'ranking.csv').read_text() == 'precious'
+
+
+def test_claim_removes_the_run_that_is_to_be_replaced_and_nothing_else(tmp_path):
+    (tmp_path / 'epoch_9.pth').write_text('')
+    (tmp_path / 'notes.txt').write_text('')
+    assert claim_folder(tmp_path, '*.pth', overwrite=True) == tmp_path
+    (tmp_path / 'scores').mkdir()
+    (tmp_path / 'scores' / 'batch.npy').write_text('')
+    claim_folder(tmp_path, 'scores', overwrite=True)
+    assert os.listdir(tmp_path) == ['notes.txt']
 
 
 def test_claim_refuses_a_file(tmp_path):

@@ -25,7 +25,7 @@ def main() -> None:
     config = cli.load_config(arguments)
     load_checkpoint(arguments.checkpoint)  # refuse a bad file before anything is written
     claim_folder(config.work_dir, 'scores', arguments.resume, arguments.overwrite)
-    config.test_cfg.update(checkpoint=arguments.checkpoint, overwrite=arguments.overwrite)
+    config.test_cfg.checkpoint = arguments.checkpoint
     cli.join_processes(arguments.launcher)
     runner = Runner.from_cfg(config)
     runner.test()

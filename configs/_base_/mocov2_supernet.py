@@ -45,7 +45,7 @@ train_dataloader = dict(
 
 custom_hooks = [
     dict(type='gaia_ssl.SandwichSamplerHook', num_random=2),
-    dict(type='gaia_ssl.UnreadableImagesHook', max_share=0.01),
+    dict(type='gaia_ssl.UnreadableImagesHook', max_unreadable=0.01),
 ]
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),

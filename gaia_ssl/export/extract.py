@@ -1,12 +1,9 @@
 """The weights of one subnet."""
 
-import torch
-
 from gaia_ssl.models import DynamicResNet, SubnetResNet
 from gaia_ssl.space import Arch
 
 
-@torch.no_grad()
 def extract_subnet(supernet: DynamicResNet, arch: Arch) -> SubnetResNet:
     """A static network that holds the leading slices of the supernet's parameters and statistics.
 
@@ -20,6 +17,6 @@ def extract_subnet(supernet: DynamicResNet, arch: Arch) -> SubnetResNet:
     supernet.space.check_fits(arch)
     subnet = SubnetResNet(arch, stem_kernel=supernet.stem_kernel)
     source = supernet.state_dict()
-    state = {name: source[name][tuple(map(slice, value.shape))].clone() for name, value in subnet.state_dict().items()}
+    state = {name: source[name][tuple(map(slice, value.shape))] for name, value in subnet.state_dict().items()}
     subnet.load_state_dict(state)
     return subnet.eval()

@@ -24,7 +24,8 @@ MASK_RCNN = 'mask-rcnn_fpn_1x_coco.py'
 
 
 def export_subnet(checkpoint: str, arch: Arch, data: str, out: str | os.PathLike, resolution: int = 224,
-                  batch_size: int = 64, max_images: int = 1024, report: Callable[[str], None] = print) -> pathlib.Path:
+                  batch_size: int = 64, max_images: int = 1024, max_unreadable: float = 0.01,
+                  report: Callable[[str], None] = print) -> pathlib.Path:
     """Extract a subnet, recalibrate its batch norms on the given images, verify it, and write it with a Mask R-CNN config.
 
     Args:
@@ -35,6 +36,7 @@ def export_subnet(checkpoint: str, arch: Arch, data: str, out: str | os.PathLike
         resolution: Side of the images for the calibration.
         batch_size: Images a batch of the calibration.
         max_images: Images to calibrate on, at most.
+        max_unreadable: The share of unreadable images to accept.
         report: Where lines for the user go.
 
     Returns:
@@ -49,7 +51,7 @@ def export_subnet(checkpoint: str, arch: Arch, data: str, out: str | os.PathLike
     supernet = student_backbone(source, checkpoint)
     subnet = extract_subnet(supernet, arch)
     images = CenterCrops(data, supernet_meta['mean'], supernet_meta['std'], supernet_meta['to_rgb'], resolution, batch_size,
-                         max_images, report=report)
+                         max_images, max_unreadable=max_unreadable, report=report)
     report(f'calibrating batch norm on {len(images.indices)} images of {data}')
     calibrate_bn(subnet, images)
     difference = verify_subnet(supernet, subnet, next(iter(images))[:8])

@@ -202,8 +202,9 @@ def test_a_seed_fixes_all_generators_and_leaves_the_global_ones(folder):
     assert torch.equal(torch.get_rng_state(), before[2])
     dataset[0]
     assert dataset[seed, 0]['draws'] == first
-    assert all(a != b for a, b in zip(dataset[seed + 1, 0]['draws'], first))
-    assert all(a != b for a, b in zip(dataset[seed - 2**32, 0]['draws'][:2], first))  # torch takes 32 bits of a seed
+    assert all(a != b for a, b in zip(dataset[seed + 1, 0]['draws'], first, strict=True))
+    # torch takes 32 bits of a seed, Python and NumPy all of it
+    assert all(a != b for a, b in zip(dataset[seed - 2**32, 0]['draws'][:2], first[:2], strict=True))
 
 
 def test_the_global_generators_come_back_after_an_error(folder):
@@ -256,7 +257,7 @@ def test_runner_builds_the_loader_from_a_config(folder):
         collate_fn=dict(type='default_collate'),
         dataset=dict(type='gaia_ssl.ImageFolder', data_root=str(folder), pipeline=MOCO))
     first, second = ([batch['inputs'][0] for batch in Runner.build_dataloader(cfg, seed=5)] for _ in range(2))
-    assert len(first) == 2 and all(torch.equal(*pair) for pair in zip(first, second))
+    assert len(first) == 2 and all(torch.equal(*pair) for pair in zip(first, second, strict=True))
 
 
 @pytest.mark.skipif('GAIA_SSL_TEST_DATA' not in os.environ, reason='needs real images')

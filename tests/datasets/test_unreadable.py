@@ -15,7 +15,7 @@ DAMAGED = ('a/00_truncated.jpg', 'a/0_zero_bytes.jpg', 'b/4_truncated.png', 'b/7
 
 
 def test_update_returns_what_is_new_in_order():
-    images = UnreadableImages(max_share=1, total=10)
+    images = UnreadableImages(max_unreadable=1, total=10)
     assert images.update(['b', 'a', 'b']) == ['b', 'a']
     assert images.update(['a', 'c']) == ['c']
     assert images.update([]) == []
@@ -23,11 +23,11 @@ def test_update_returns_what_is_new_in_order():
 
 
 def test_nothing_to_summarise():
-    assert UnreadableImages(max_share=0, total=10).summary() == ''
+    assert UnreadableImages(max_unreadable=0, total=10).summary() == ''
 
 
 def test_the_share_itself_is_accepted_and_more_is_not():
-    images = UnreadableImages(max_share=0.2, total=10)
+    images = UnreadableImages(max_unreadable=0.2, total=10)
     images.update(['a'])
     images.update(['b', 'a'])
     with pytest.raises(UserError, match=r'^3 of 10 images \(30\.0%\) cannot be read: a, b, c: .*20\.00%') as info:
@@ -35,10 +35,10 @@ def test_the_share_itself_is_accepted_and_more_is_not():
     assert '\n' not in str(info.value)
 
 
-@pytest.mark.parametrize('max_share', [-0.1, 1.1, float('nan')])
-def test_max_share_must_be_a_share(max_share):
+@pytest.mark.parametrize('max_unreadable', [-0.1, 1.1, float('nan')])
+def test_max_unreadable_must_be_a_share(max_unreadable):
     with pytest.raises(UserError, match='from 0 to 1'):
-        UnreadableImages(max_share, total=10)
+        UnreadableImages(max_unreadable, total=10)
 
 
 class TinyModel(BaseModel):
@@ -80,7 +80,7 @@ def warnings_about(caplog) -> list[str]:
 
 @pytest.mark.parametrize('num_workers', [0, 2])
 def test_hook_logs_each_file_once_and_the_count(damaged_folder, tmp_path, caplog, num_workers):
-    train(damaged_folder, tmp_path / 'run', num_workers=num_workers, log=caplog, max_share=0.5)
+    train(damaged_folder, tmp_path / 'run', num_workers=num_workers, log=caplog, max_unreadable=0.5)
     *each, summary = warnings_about(caplog)
     assert sorted(message.split()[2] for message in each) == [f'{damaged_folder / path}:' for path in DAMAGED]
     assert summary.startswith('4 of 11 images (36.4%) cannot be read: ')
@@ -93,12 +93,12 @@ def test_hook_is_silent_on_good_data(folder, tmp_path, caplog):
 
 
 def test_hook_stops_the_run(damaged_folder, tmp_path):
-    with pytest.raises(UserError, match=r'of 11 images .*cannot be read: .*max_share=1\.00%'):
+    with pytest.raises(UserError, match=r'of 11 images .*cannot be read: .*max_unreadable=1\.00%'):
         train(damaged_folder, tmp_path / 'run')
 
 
 def test_a_run_starts_with_an_empty_list():
-    hook = UnreadableImagesHook(max_share=1)
+    hook = UnreadableImagesHook(max_unreadable=1)
 
     class FakeRunner:
         class train_dataloader:
@@ -118,7 +118,7 @@ def test_a_single_process_reports_at_once():
         train_dataloader = type('Loader', (), dict(dataset=range(5)))
         logger = type('Logger', (), dict(warning=staticmethod(logged.append)))
 
-    hook = UnreadableImagesHook(max_share=1)
+    hook = UnreadableImagesHook(max_unreadable=1)
     hook.before_train(FakeRunner)
     hook.after_train_iter(FakeRunner, 0, dict(data_samples=[dict(unreadable=('a',)), dict()]))
     assert logged == ['cannot read a: another image takes its place']
@@ -136,7 +136,7 @@ def test_ranks_exchange_their_lists_at_the_interval(monkeypatch):
         train_dataloader = type('Loader', (), dict(dataset=range(5)))
         logger = type('Logger', (), dict(warning=staticmethod(logged.append)))
 
-    hook = HOOKS.build(dict(type='gaia_ssl.UnreadableImagesHook', max_share=1, interval=2))
+    hook = HOOKS.build(dict(type='gaia_ssl.UnreadableImagesHook', max_unreadable=1, interval=2))
     hook.before_train(FakeRunner)
     for FakeRunner.iter in range(3):
         batch = dict(data_samples=[dict(unreadable=(f'{FakeRunner.iter}',))])

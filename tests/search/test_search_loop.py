@@ -11,6 +11,7 @@ from PIL import Image
 
 from gaia_ssl.engine import TaskAwareSearchLoop
 from gaia_ssl.errors import UserError
+from gaia_ssl.files import claim_folder
 from gaia_ssl.search import ForwardEvaluator
 from tests import tiny
 from tests.search.test_similarity import by_hand
@@ -37,6 +38,11 @@ def runner(paths, **test_cfg) -> Runner:
     config.work_dir = str(paths[0].parent / 'run')
     config.test_cfg.update({'checkpoint': str(paths[1]), **test_cfg})
     return Runner.from_cfg(config)
+
+
+def start_over(paths) -> None:
+    """What tools/search.py --overwrite does before the loop."""
+    claim_folder(paths[0].parent / 'run', 'scores', overwrite=True)
 
 
 def table(paths) -> pd.DataFrame:
@@ -99,7 +105,8 @@ def test_scores_of_another_search_are_refused_or_overwritten(paths, batches):
         runner(paths).test()
     batches.clear()
     before = table(paths)
-    runner(paths, overwrite=True).test()
+    start_over(paths)
+    runner(paths).test()
     assert batches == [4, 4, 2] and not table(paths).equals(before)
 
 
@@ -116,14 +123,16 @@ def test_a_part_of_the_images_is_evenly_spaced(paths, batches):
     part = table(paths)
     for index in (1, 3, 5, 7, 9):
         (paths[0].parent / 'data' / f'{index:03d}.png').unlink()
-    runner(paths, overwrite=True).test()
+    start_over(paths)
+    runner(paths).test()
     assert table(paths).equals(part)
 
 
 def test_bfloat16_scores_resemble_float32_scores(paths):
     runner(paths).test()
     exact = table(paths).set_index('arch').sort_index()
-    runner(paths, dtype='bfloat16', overwrite=True).test()
+    start_over(paths)
+    runner(paths, dtype='bfloat16').test()
     rough = table(paths).set_index('arch').sort_index()
     assert not rough['c2-c5'].equals(exact['c2-c5'])
     np.testing.assert_allclose(rough['c2-c5'], exact['c2-c5'], rtol=0.1)

@@ -19,6 +19,7 @@ from tests import tiny
 def environment(monkeypatch):
     for name, value in (('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1'), ('LOCAL_RANK', '0')):
         monkeypatch.setenv(name, value)  # so that what a tool sets is put back
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture

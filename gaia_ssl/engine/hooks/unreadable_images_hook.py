@@ -15,18 +15,18 @@ class UnreadableImagesHook(Hook):
     """Logs each file that :class:`gaia_ssl.datasets.ImageFolder` had to replace, once, and their number at the end.
 
     Args:
-        max_share: The share of unreadable files in the data set above which the run stops with a UserError.
+        max_unreadable: The share of unreadable files in the data set above which the run stops with a UserError.
         interval: Iterations between two exchanges of the lists among ranks, so that all ranks stop together. A single
             process reports at once.
     """
 
-    def __init__(self, max_share: float = 0.01, interval: int = 50) -> None:
-        self.max_share = max_share
+    def __init__(self, max_unreadable: float = 0.01, interval: int = 50) -> None:
+        self.max_unreadable = max_unreadable
         self.interval = interval
 
     def before_train(self, runner: Runner) -> None:
         """Start an empty list for the training data set."""
-        self._images = UnreadableImages(self.max_share, total=len(runner.train_dataloader.dataset))
+        self._images = UnreadableImages(self.max_unreadable, total=len(runner.train_dataloader.dataset))
         self._pending: list[str] = []
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,

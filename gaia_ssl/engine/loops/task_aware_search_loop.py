@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import pathlib
-import shutil
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,7 +40,7 @@ class TaskAwareSearchLoop(BaseLoop):
 
     Writes ``ranking.csv`` (a row an arch), ``best.json`` (the winner of each task and group, and how it was found) and
     ``pareto.png``; and, as it goes, ``scores/``, from which a stopped search continues. Across processes, each scores
-    every n-th image batch; the result does not depend on their number.
+    every n-th image batch; the result does not depend on their number (on CPUs: given equal threads a process).
 
     Args:
         runner, dataloader, evaluator: Given by the Runner. The evaluator is not used: ``test_evaluator = []``.
@@ -55,7 +54,6 @@ class TaskAwareSearchLoop(BaseLoop):
         dtype: Of the forward passes, ``float32`` or ``bfloat16``.
         seed: Of the draw of archs.
         max_unreadable: The share of unreadable images above which the search stops.
-        overwrite: Whether to throw away the scores of an earlier search in the work folder.
     """
 
     def __init__(self,
@@ -71,8 +69,7 @@ class TaskAwareSearchLoop(BaseLoop):
                  temperature: float = 0.2,
                  dtype: str = 'float32',
                  seed: int = 0,
-                 max_unreadable: float = 0.01,
-                 overwrite: bool = False) -> None:
+                 max_unreadable: float = 0.01) -> None:
         super().__init__(runner, dataloader)
         if checkpoint is None:
             raise UserError('no checkpoint to search; run tools/search.py CONFIG CHECKPOINT')
@@ -91,7 +88,6 @@ class TaskAwareSearchLoop(BaseLoop):
         self.dtype = dtype
         self.seed = seed
         self.max_unreadable = max_unreadable
-        self.overwrite = overwrite
         self.model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         self.folder = pathlib.Path(runner.work_dir)
 
@@ -149,8 +145,6 @@ class TaskAwareSearchLoop(BaseLoop):
     def _open_journal(self, settings: dict[str, Any]) -> ScoreJournal:
         folder = self.folder / 'scores'
         if is_main_process():
-            if self.overwrite:
-                shutil.rmtree(folder, ignore_errors=True)
             ScoreJournal(folder, settings)  # begins the folder before the other processes look
         barrier()
         return ScoreJournal(folder, settings)
