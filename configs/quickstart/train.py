@@ -4,14 +4,15 @@ _base_ = '../_base_/mocov2_supernet.py'
 
 iterations = 400
 model = dict(
-    queue_len=512,
+    queue_len=128,
     teacher_momentum=0.99,
     backbone=dict(
         space=dict(
             stem=[16, 24, 32],
             widths=[[16, 24, 32], [32, 48, 64], [64, 96], [128, 192]],
             depths=[[1, 2], [1, 2], [1, 2, 3, 4], [1, 2, 3]])),
-    neck=dict(hid_channels=512))
+    neck=dict(hid_channels=512),
+    head=dict(temperature=0.1))
 view_pipeline = [
     dict(type='RandomResizedCrop', scale=128, crop_ratio_range=(0.2, 1.0), backend='pillow'),
     dict(
@@ -28,7 +29,7 @@ train_pipeline = [
 ]
 train_dataloader = dict(
     batch_size=32, num_workers=2, pin_memory=False, dataset=dict(data_root='data/demo/train2017', pipeline=train_pipeline))
-optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.015, momentum=0.9, weight_decay=1e-4))
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3, weight_decay=1e-4))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),
     dict(type='CosineAnnealingLR', T_max=iterations - 50, by_epoch=False, begin=50, end=iterations),
