@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 class Progress:
-    """Reports every few seconds how far a piece of work is.
+    """Reports every few seconds how far a piece of work is; nothing if it takes less.
 
     Args:
         total: Units of work.
@@ -32,7 +32,8 @@ class Progress:
         """Count ``units`` more as done."""
         self.done += units
         now = time.monotonic()
-        if now - self._last >= self._every or self.done == self.total:
+        long = now - self._start >= self._every
+        if now - self._last >= self._every or (long and self.done == self.total):
             self._last = now
             rate = self.done / max(now - self._start, 1e-9)
             eta = datetime.timedelta(seconds=round((self.total - self.done) / rate))

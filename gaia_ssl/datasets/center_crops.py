@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from gaia_ssl.datasets.image_folder import ImageFolder
 from gaia_ssl.datasets.unreadable import UnreadableImages
 from gaia_ssl.errors import UserError
+from gaia_ssl.progress import Progress
 
 
 def center_crop_pipeline(resolution: int) -> list[dict]:
@@ -36,7 +37,7 @@ class CenterCrops:
         max_images: Take so many images, evenly spaced over the sorted folder; None takes all.
         with_label: Whether each folder directly below is a class.
         max_unreadable: The share of unreadable images above which iteration ends in a UserError.
-        report: Where unreadable paths are reported.
+        report: Where progress and unreadable paths are reported.
     """
 
     folder: str
@@ -75,12 +76,14 @@ class CenterCrops:
     def __iter__(self) -> Iterator[Tensor]:
         mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in (self.mean, self.std))
         unreadable = UnreadableImages(self.max_unreadable, total=len(self.indices))
+        progress = Progress(len(self.indices), 'images', self.report)
         for data in DataLoader(self.dataset, batch_sampler=self._batches(), collate_fn=list):
             for sample in data:
                 for path in unreadable.update(sample['data_samples'].unreadable):
                     self.report(f'unreadable image, skipped: {path}')
             images = torch.stack([sample['inputs'] for sample in data])
             yield ((images.flip(1) if self.to_rgb else images).float() - mean) / std
+            progress.advance(len(images))
         if unreadable.paths:
             self.report(unreadable.summary())
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from gaia_ssl.datasets.demo_scene import SHAPES, render_scene
 from gaia_ssl.errors import UserError
+from gaia_ssl.progress import Progress
 
 DEMO_CLASSES = tuple(SHAPES)
 SETTINGS_FILE = 'demo_data.json'
@@ -56,9 +57,10 @@ def generate_demo_data(out_dir: str | os.PathLike,
         return out
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f'.{out.name}.', dir=out.parent))
+    progress = Progress(num_train + num_val, 'images')
     try:
         for split_id, (split, count) in enumerate([('train2017', num_train), ('val2017', num_val)]):
-            _write_split(temporary, split, count, size, (seed, split_id))
+            _write_split(temporary, split, count, size, (seed, split_id), progress)
         (temporary / SETTINGS_FILE).write_text(json.dumps(settings))
         temporary.chmod(0o755)  # mkdtemp's folder is private
         try:
@@ -84,7 +86,7 @@ def _is_complete(out: Path, settings: dict) -> bool:
     return True
 
 
-def _write_split(root: Path, split: str, count: int, size: int, key: tuple[int, int]) -> None:
+def _write_split(root: Path, split: str, count: int, size: int, key: tuple[int, int], progress: Progress) -> None:
     """Render ``count`` images into ``root/split`` and write their annotation file."""
     (root / split).mkdir()
     (root / 'annotations').mkdir(exist_ok=True)
@@ -105,6 +107,7 @@ def _write_split(root: Path, split: str, count: int, size: int, key: tuple[int, 
                     area=obj.area,
                     segmentation=obj.polygons,
                     iscrowd=0))
+        progress.advance()
     categories = [dict(id=i + 1, name=name, supercategory='shape') for i, name in enumerate(DEMO_CLASSES)]
     text = json.dumps(dict(images=images, annotations=annotations, categories=categories))
     (root / 'annotations' / f'instances_{split}.json').write_text(text)

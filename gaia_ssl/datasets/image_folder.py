@@ -47,10 +47,10 @@ class ImageFolder(CustomDataset):
     Raises:
         UserError: If the folder is missing or holds no image, and on reading if no image can be decoded.
 
-    Example:
-        >>> dataset = ImageFolder('photos/', pipeline=[dict(type='LoadImageFromFile'), dict(type='PackInputs')])
-        >>> dataset[0]['inputs'].shape
-        torch.Size([3, 480, 640])
+    Example::
+
+        dataset = ImageFolder('photos/', pipeline=[dict(type='LoadImageFromFile'), dict(type='PackInputs')])
+        dataset[0]['inputs'].shape  # torch.Size([3, 480, 640])
     """
 
     def __init__(self,
