@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from rich.box import SIMPLE
 from rich.table import Table
 
 from gaia_ssl.search.task import TASKS
@@ -62,12 +63,11 @@ def pareto_front(cost: np.ndarray, score: np.ndarray) -> np.ndarray:
 
 def winners_table(ranking: pd.DataFrame, tasks: Sequence[str]) -> Table:
     """The winners as a table for the terminal."""
-    table = Table(title='Best subnet of each budget group')
-    for column, justify in (('task', 'left'), ('group', 'left'), ('arch', 'left'), ('GFLOPs', 'right'),
-                            ('params (M)', 'right'), ('similarity', 'right'), ('of', 'right')):
+    table = Table(title=f'Best subnet of each budget group, of {len(ranking)} scored', box=SIMPLE)
+    for column, justify in (('task', 'left'), ('group', 'left'), ('arch', 'left'), ('GFLOPs', 'right'), ('params', 'right'),
+                            ('similarity', 'right')):
         table.add_column(column, justify=justify, no_wrap=True)
-    sizes = ranking['group'].value_counts()
     for row in winners(ranking, tasks).to_dict('records'):
-        table.add_row(row['task'], row['group'], row['arch'], f"{row['flops'] / 1e9:.3g}", f"{row['params'] / 1e6:.3g}",
-                      f"{row[row['task']]:.4f}", str(sizes[row['group']]))
+        table.add_row(row['task'], row['group'], row['arch'], f"{row['flops'] / 1e9:.3g}", f"{row['params'] / 1e6:.3g} M",
+                      f"{row[row['task']]:.4f}")
     return table
