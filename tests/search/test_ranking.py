@@ -67,7 +67,7 @@ def test_no_arch_in_a_group_gives_no_winner(scores):
 def test_the_terminal_table_holds_the_winners(ranking):
     table = winners_table(ranking, TASKS)
     assert list(table.columns[2].cells) == winners(ranking, TASKS)['arch'].tolist()
-    assert list(table.columns[6].cells) == ['12', '11', '8'] * 2
+    assert len(table.columns) == 6 and f'of {len(ranking)} scored' in table.title
 
 
 @pytest.mark.parametrize('seed', range(5))
