@@ -2,7 +2,7 @@
 
 _base_ = '../_base_/mocov2_supernet.py'
 
-iterations = 400
+iterations = 300
 model = dict(
     queue_len=128,
     teacher_momentum=0.99,
