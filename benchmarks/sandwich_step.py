@@ -16,6 +16,7 @@ from mmpretrain.registry import MODELS
 from torch.nn import functional as F
 
 from gaia_ssl import DATA_SPACE, ArchSpace
+from gaia_ssl.allocator import keep_freed_memory
 from gaia_ssl.engine import AutocastOptimWrapper
 from gaia_ssl.models import SubnetResNet
 from gaia_ssl.space import SandwichSampler
@@ -34,9 +35,10 @@ def main() -> None:
     parser.add_argument('--batch-size', type=int, default=32)
     parser.add_argument('--resolution', type=int, default=224)
     parser.add_argument('--dtype', choices=['float32', 'bfloat16'], default='bfloat16')
-    parser.add_argument('--repeats', type=int, default=7)
+    parser.add_argument('--repeats', type=int, default=15)
     arguments = parser.parse_args()
 
+    keep_freed_memory()  # as the tools do
     torch.manual_seed(0)
     sandwich = Sandwich(arguments)
     sides = dict(sandwich=sandwich.step, static_passes=StaticPasses(arguments, sandwich.model.sandwich).run)
@@ -140,6 +142,7 @@ def peak_megabytes(side: str, arguments: argparse.Namespace) -> float:
 
 def _peak_here(side: str, arguments: argparse.Namespace) -> float:
     Path('/proc/self/clear_refs').write_text('5')  # the process's peak starts anew from here
+    keep_freed_memory()
     before = resident_megabytes('VmRSS')
     subject = dict(sandwich=Sandwich, plain_moco=PlainMoCo)[side](arguments)
     for _ in range(3):

@@ -11,6 +11,7 @@ import cv2
 import torch
 from mmengine.config import Config, DictAction
 
+from gaia_ssl.allocator import keep_freed_memory
 from gaia_ssl.errors import UserError
 
 
@@ -20,6 +21,7 @@ def run(main: Callable[[], None]) -> None:
     Whatever mmengine or a toolbox loads meanwhile is loaded with ``weights_only``.
     """
     os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] = '1'
+    keep_freed_memory()
     cv2.setLogLevel(2)  # errors only: unreadable images are reported by their paths
     try:
         main()
