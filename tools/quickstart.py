@@ -53,14 +53,14 @@ def main() -> None:
     run = work / (f'own_{images.name}' if arguments.data else 'demo')
     check_same_images(run, images)
 
-    step(2, 'train one supernet on these images, without labels (3 minutes)')
+    step(2, 'train one supernet on these images, without labels (2 to 3 minutes)')
     supernet = train(run / 'supernet', images)
     step(3, 'score 150 of its subnets on these images, without labels (1 minute)')
     search(run / 'search', images, supernet)
     arch = json.loads((run / 'search' / 'best.json').read_text())['best']['c2-c5'][GROUP]['arch']
     step(4, f'export the best of the group {GROUP}, {arch}')
     backbone = export(run / 'export', images, supernet, arch)
-    step(5, 'fine-tune Mask R-CNN from it on the demo scenes, with mmdet\'s own tool (3 minutes)')
+    step(5, 'fine-tune Mask R-CNN from it on the demo scenes, with mmdet\'s own tool (2 to 3 minutes)')
     detector = fine_tune(run / 'detector', backbone.with_name(MASK_RCNN), demo)
     metrics = final_metrics(detector)
 
