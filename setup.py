@@ -41,6 +41,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10,<3.13',
     packages=find_packages(include=['gaia_ssl', 'gaia_ssl.*']),
+    package_data={'gaia_ssl.search': ['report_page/*']},
     include_package_data=True,
     install_requires=requirements('torch') + requirements('openmmlab') + requirements('runtime'),
     extras_require={'mmcv': requirements('mmcv'), 'tests': requirements('tests')},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from mmengine.config import Config, DictAction
 
 from gaia_ssl.allocator import keep_freed_memory
 from gaia_ssl.errors import UserError
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def run(main: Callable[[], None]) -> None:
@@ -27,6 +30,12 @@ def run(main: Callable[[], None]) -> None:
         main()
     except UserError as error:
         print(f'error: {_message(error)}', file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        place = error.filename or 'the output'
+        print(f'error: {place} cannot be written ({error.strerror}); make room and go on with --resume', file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -48,6 +57,20 @@ def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
+def read_config(path: str) -> Config:
+    """The config in the file ``path``.
+
+    Raises:
+        UserError: If the file is missing or does not parse.
+    """
+    if not os.path.isfile(path):
+        raise UserError(f'{path}: no such config file')
+    try:
+        return Config.fromfile(path)
+    except Exception as error:  # a config is Python code and fails in as many ways
+        raise UserError(f'{path}: not a config that can be read ({type(error).__name__}: {error})') from error
+
+
 def load_config(arguments: argparse.Namespace) -> Config:
     """The config with the flags of :func:`add_runner_arguments` applied.
 
@@ -55,12 +78,7 @@ def load_config(arguments: argparse.Namespace) -> Config:
         UserError: If the file is missing or does not parse.
     """
     os.environ.setdefault('LOCAL_RANK', str(arguments.local_rank))
-    if not os.path.isfile(arguments.config):
-        raise UserError(f'{arguments.config}: no such config file')
-    try:
-        config = Config.fromfile(arguments.config)
-    except Exception as error:  # a config is Python code and fails in as many ways
-        raise UserError(f'{arguments.config}: not a config that can be read ({type(error).__name__}: {error})') from error
+    config = read_config(arguments.config)
     config.launcher = arguments.launcher
     if arguments.cfg_options:
         config.merge_from_dict(arguments.cfg_options)

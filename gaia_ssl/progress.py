@@ -14,27 +14,33 @@ class Progress:
         report: Where the lines go.
         every: Seconds between two lines.
 
+    Give ``weight`` to :meth:`advance` and their sum as ``total_weight`` where units take unequal time.
+
     Example:
         >>> progress = Progress(2, 'archs', every=0)
         >>> progress.advance()  # doctest: +ELLIPSIS
         1/2 archs, ... archs/s, ETA 0:00:00
     """
 
-    def __init__(self, total: int, what: str, report: Callable[[str], None] = print, every: float = 5.0) -> None:
+    def __init__(self, total: int, what: str, report: Callable[[str], None] = print, every: float = 5.0,
+                 total_weight: float | None = None) -> None:
         self.total = total
         self.done = 0
+        self._total_weight = total if total_weight is None else total_weight
+        self._weight = 0.0
         self._what = what
         self._report = report
         self._every = every
         self._start = self._last = time.monotonic()
 
-    def advance(self, units: int = 1) -> None:
+    def advance(self, units: int = 1, weight: float | None = None) -> None:
         """Count ``units`` more as done."""
         self.done += units
+        self._weight += units if weight is None else weight
         now = time.monotonic()
         long = now - self._start >= self._every
         if now - self._last >= self._every or (long and self.done == self.total):
             self._last = now
-            rate = self.done / max(now - self._start, 1e-9)
-            eta = datetime.timedelta(seconds=round((self.total - self.done) / rate))
-            self._report(f'{self.done}/{self.total} {self._what}, {rate:.1f} {self._what}/s, ETA {eta}')
+            elapsed = max(now - self._start, 1e-9)
+            eta = datetime.timedelta(seconds=max(0, round(elapsed * (self._total_weight / self._weight - 1))))
+            self._report(f'{self.done}/{self.total} {self._what}, {self.done / elapsed:.1f} {self._what}/s, ETA {eta}')

@@ -13,7 +13,6 @@ import sys
 import time
 from pathlib import Path
 
-import pandas as pd
 import torch
 from mmengine.config import Config
 from mmengine.utils import get_installed_path
@@ -28,14 +27,15 @@ from gaia_ssl.errors import UserError
 from gaia_ssl.export.hand_over import BACKBONE, MASK_RCNN
 from gaia_ssl.export.mmdet_config import small_mask_rcnn_config
 from gaia_ssl.files import atomic_path
-from gaia_ssl.search.ranking import winners_table
+from gaia_ssl.search.outcome import read_winners
+from gaia_ssl.search.trust import winners_table
 
 TOOLS = Path(__file__).resolve().parent
 CONFIGS = TOOLS.parent / 'configs' / 'quickstart'
 RESOLUTION = 128
 GROUP = '70-100M'
 SHOWN = ('(train)', '(val)', 'archs/s', 'WARNING - unreadable', 'cannot read', 'calibrating', 'verified:', 'bbox_mAP')
-console = Console(highlight=False)
+console = Console(highlight=False, width=max(100, Console().width))
 
 
 def main() -> None:
@@ -55,7 +55,7 @@ def main() -> None:
 
     step(2, 'train one supernet on these images, without labels (2 to 3 minutes)')
     supernet = train(run / 'supernet', images)
-    step(3, 'score 150 of its subnets on these images, without labels (1 minute)')
+    step(3, 'score all of its subnets on these images, without labels (1 minute)')
     search(run / 'search', images, supernet)
     arch = json.loads((run / 'search' / 'best.json').read_text())['best']['c2-c5'][GROUP]['arch']
     step(4, f'export the best of the group {GROUP}, {arch}')
@@ -65,8 +65,9 @@ def main() -> None:
     metrics = final_metrics(detector)
 
     step(6, f'done in {(time.monotonic() - start) / 60:.1f} minutes')
-    console.print(winners_table(pd.read_csv(run / 'search' / 'ranking.csv', keep_default_na=False), ['c2-c5']))
+    console.print(winners_table(read_winners(run / 'search')))
     console.print(f"""
+Report:            {run / 'search' / 'report.html'} (open it in a browser: pick a budget, get the subnet)
 Pareto picture:    {run / 'search' / 'pareto.png'}
 Full ranking:      {run / 'search' / 'ranking.csv'}
 Exported backbone: {backbone}

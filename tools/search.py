@@ -3,38 +3,70 @@
 import argparse
 from pathlib import Path
 
-import pandas as pd
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 from rich.console import Console
 
 from gaia_ssl import cli
 from gaia_ssl.checkpoint import load_checkpoint
+from gaia_ssl.errors import UserError
 from gaia_ssl.files import claim_folder
-from gaia_ssl.search.ranking import winners_table
+from gaia_ssl.search.outcome import read_winners
+from gaia_ssl.search.trust import warnings_of, winners_table
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file, e.g. configs/search/c2-c5_coco.py')
     parser.add_argument('checkpoint', help='checkpoint of the supernet')
+    parser.add_argument('--archs', help="'all' (default), a number to draw from each group, or a file with an arch a line")
+    parser.add_argument('--num-images', type=int, help='score on so many images')
+    parser.add_argument('--flops', metavar='LOW:HIGH', help='budget in multiply-adds, e.g. 3e9:4e9')
+    parser.add_argument('--params', metavar='LOW:HIGH', help='budget in parameters, e.g. :26e6')
+    parser.add_argument('--latency-ms', metavar='LOW:HIGH', help='budget in milliseconds, e.g. :12; needs --latency-table')
+    parser.add_argument('--latency-table', metavar='FILE', help='what tools/measure_latency.py wrote')
     parser.add_argument('--resume', action='store_true', help='go on with the search in the work dir')
     cli.add_runner_arguments(parser)
     arguments = parser.parse_args()
 
     config = cli.load_config(arguments)
+    settings = config.test_cfg
+    settings.checkpoint = arguments.checkpoint
+    if arguments.archs is not None:
+        settings.archs = read_archs(arguments.archs)
+    if arguments.num_images is not None:
+        settings.num_images = arguments.num_images
+    if arguments.latency_table is not None:
+        settings.latency_table = arguments.latency_table
+    budgets = {name: getattr(arguments, name) for name in ('flops', 'params', 'latency_ms')}
+    if any(budgets.values()):
+        settings.budgets = {**settings.get('budgets', {}), **{name: text for name, text in budgets.items() if text}}
+        settings.pop('group_edges', None)
     load_checkpoint(arguments.checkpoint)  # refuse a bad file before anything is written
     claim_folder(config.work_dir, 'scores', arguments.resume, arguments.overwrite)
-    config.test_cfg.checkpoint = arguments.checkpoint
     cli.join_processes(arguments.launcher)
     runner = Runner.from_cfg(config)
     runner.test()
     if is_main_process():
         folder = Path(config.work_dir)
-        console = Console()
-        console.print(winners_table(pd.read_csv(folder / 'ranking.csv', keep_default_na=False), config.test_cfg.tasks))
-        console.print(f'ranking: {folder}/ranking.csv   winners: {folder}/best.json   picture: {folder}/pareto.png',
-                      soft_wrap=True)
+        winners = read_winners(folder)
+        console = Console(width=max(100, Console().width))
+        console.print(winners_table(winners))
+        for warning in warnings_of(winners):
+            console.print(f'note: {warning}', soft_wrap=True, highlight=False)
+        console.print(f'report: {folder}/report.html   ranking: {folder}/ranking.csv   winners: {folder}/best.json   '
+                      f'picture: {folder}/pareto.png', soft_wrap=True)
+
+
+def read_archs(text: str) -> str | int | list[str]:
+    """The value of ``--archs``."""
+    if text == 'all':
+        return text
+    if text.lstrip('-').isdigit():
+        return int(text)
+    if not Path(text).is_file():
+        raise UserError(f"--archs is '{text}'; give 'all', a number a group, or a file with an arch a line")
+    return [line.strip() for line in Path(text).read_text(encoding='utf-8').splitlines() if line.strip()]
 
 
 if __name__ == '__main__':

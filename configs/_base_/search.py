@@ -1,4 +1,4 @@
-"""What the search configs share: a hundred archs of each of the paper's groups on 1,024 images at 224 px."""
+"""What the search configs share: all archs on 1,024 images at 224 px."""
 
 test_dataloader = dict(
     batch_size=32,
@@ -14,4 +14,4 @@ test_dataloader = dict(
             dict(type='PackInputs'),
         ]))
 test_evaluator = []
-test_cfg = dict(type='gaia_ssl.TaskAwareSearchLoop', archs=100, num_images=1024)
+test_cfg = dict(type='gaia_ssl.TaskAwareSearchLoop', num_images=1024)

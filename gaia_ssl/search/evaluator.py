@@ -9,19 +9,20 @@ import torch
 from torch import Tensor, nn
 
 from gaia_ssl.models.algorithms import Supernet
-from gaia_ssl.models.dynamic.statistics import batch_statistics
-from gaia_ssl.search.similarity import embedding_similarity, relation_similarity
+from gaia_ssl.search.scoring_copy import scoring_copy
+from gaia_ssl.search.similarity import RelationTarget, embedding_similarity, relation_similarity
 from gaia_ssl.search.task import STAGES
 from gaia_ssl.space import Arch
 
 Features = dict[str, Tensor]
+Targets = dict[str, Tensor | RelationTarget]
 
 
 class SubnetEvaluator(ABC):
     """Scores archs on images, one number a feature and image. How the forwards are shared is the subclass's business.
 
     Args:
-        model: The supernet: the student at the arch is compared with the teacher at the max arch.
+        model: The supernet: the student at the arch is compared with the teacher at the max arch. It stays as it is.
         features: Which of ``c2`` … ``c5`` and ``z`` to score.
         temperature: Of the relations.
         dtype: Of the forward passes; similarities are always computed in float32.
@@ -29,10 +30,14 @@ class SubnetEvaluator(ABC):
 
     def __init__(self, model: Supernet, features: Sequence[str], temperature: float = 0.2,
                  dtype: torch.dtype = torch.float32) -> None:
-        self.model = model
+        self.model = scoring_copy(model, dtype)
         self.features = tuple(features)
         self.temperature = temperature
         self.dtype = dtype
+
+    def twin(self) -> SubnetEvaluator:
+        """The same for another thread, on the same weights."""
+        return type(self)(self.model, self.features, self.temperature, self.dtype)
 
     @abstractmethod
     def score(self, images: Tensor, archs: Sequence[Arch], on_arch: Callable[[], None] = lambda: None) -> Tensor:
@@ -47,12 +52,33 @@ class SubnetEvaluator(ABC):
             ``(len(archs), len(features), N)``, float32, on the CPU.
         """
 
-    def compare(self, student: Features, teacher: Features) -> Tensor:
-        """Similarities ``(len(features), N)`` of one arch's features with the teacher's."""
-        return torch.stack([
-            embedding_similarity(student[name], teacher[name]) if name == 'z' else relation_similarity(
-                student[name], teacher[name], self.temperature) for name in self.features
-        ])
+    def prepare(self, images: Tensor) -> Tensor:
+        """Images as the networks want them."""
+        return images.to(self.dtype, memory_format=torch.channels_last)
+
+    @torch.no_grad()
+    def teach(self, images: Tensor) -> Targets:
+        """What students are compared with on these prepared images."""
+        teacher = self.model.teacher
+        features = self.extract(teacher['backbone'], teacher['neck'], images)
+        return {name: features[name] if name == 'z' else RelationTarget(features[name], self.temperature)
+                for name in self.features}
+
+    def extract(self, backbone: nn.Module, neck: nn.Module, images: Tensor) -> Features:
+        """All stages' maps, and the embedding if it is scored, at the arch that is set."""
+        backbone.out_indices = (0, 1, 2, 3)
+        maps = dict(zip(STAGES, backbone(images), strict=True))
+        return maps | {'z': self.embed(neck, maps['c5'])} if 'z' in self.features else maps
+
+    @staticmethod
+    def embed(neck: nn.Module, c5: Tensor) -> Tensor:
+        """``(N, C, H, W)`` to ``(N, D)``."""
+        return neck((c5, ))[0]
+
+    @staticmethod
+    def compare(name: str, student: Tensor, target: Tensor | RelationTarget) -> Tensor:
+        """Similarity ``(N,)`` of one feature."""
+        return embedding_similarity(student, target) if name == 'z' else relation_similarity(student, target)
 
 
 class ForwardEvaluator(SubnetEvaluator):
@@ -60,22 +86,12 @@ class ForwardEvaluator(SubnetEvaluator):
 
     @torch.no_grad()
     def score(self, images: Tensor, archs: Sequence[Arch], on_arch: Callable[[], None] = lambda: None) -> Tensor:
-        model, images = self.model, images.contiguous(memory_format=torch.channels_last)
+        images = self.prepare(images)
+        targets = self.teach(images)
         scores = torch.empty(len(archs), len(self.features), len(images))
-        with batch_statistics(model):
-            teacher = self._extract(model.teacher['backbone'], model.teacher['neck'], images)
-            for row, arch in zip(scores, archs, strict=True):
-                model.backbone.set_arch(arch)
-                row.copy_(self.compare(self._extract(model.backbone, model.neck, images), teacher))
-                on_arch()
+        for row, arch in zip(scores, archs, strict=True):
+            self.model.backbone.set_arch(arch)
+            features = self.extract(self.model.backbone, self.model.neck, images)
+            row.copy_(torch.stack([self.compare(name, features[name], targets[name]) for name in self.features]))
+            on_arch()
         return scores
-
-    def _extract(self, backbone: nn.Module, neck: nn.Module, images: Tensor) -> Features:
-        kept, backbone.out_indices = backbone.out_indices, (0, 1, 2, 3)
-        try:
-            with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16):
-                maps = dict(zip(STAGES, backbone(images), strict=True))
-                z = neck((maps['c5'], ))[0] if 'z' in self.features else None
-        finally:
-            backbone.out_indices = kept
-        return maps if z is None else maps | {'z': z}

@@ -5,16 +5,23 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import struct
+import threading
+import zlib
+from collections.abc import Iterator
 from typing import Any
-
-import numpy as np
 
 from gaia_ssl.errors import UserError
 from gaia_ssl.files import atomic_path
 
+_HEADER = struct.Struct('<4sIIII')  # magic, image batch, unit, bytes of the payload, CRC-32 of all that follows the magic
+_MAGIC = b'gaia'
+
 
 class ScoreJournal:
-    """A folder with one file of scores an image batch, and the settings under which they are comparable.
+    """A folder of append-only files of finished units, one a process, and the settings under which they are comparable.
+
+    A record is there whole or not at all: what a crash cut off is recognised by its length or checksum and dropped.
 
     Args:
         folder: Where the files are; made if missing.
@@ -38,20 +45,74 @@ class ScoreJournal:
             with atomic_path(path) as temporary:
                 temporary.write_text(json.dumps(settings), encoding='utf-8')
 
-    def __contains__(self, batch: int) -> bool:
-        return self._path(batch).is_file()
+    def __iter__(self) -> Iterator[tuple[int, int, bytes]]:
+        """Image batch, unit and payload of every whole record."""
+        for path in sorted(self._folder.glob('*.journal')):
+            with path.open('rb') as file:
+                while (record := _read(file)) is not None:
+                    yield record
 
-    def write(self, batch: int, scores: np.ndarray) -> None:
-        """Keep the scores of an image batch, ``(A, F, N)``."""
-        with atomic_path(self._path(batch)) as temporary:
-            np.save(temporary, scores, allow_pickle=False)
+    def mend(self) -> int:
+        """Cut off what a crash left of a last record, so that more can be appended; returns how many files had such."""
+        mended = 0
+        for path in self._folder.glob('*.journal'):
+            with path.open('r+b') as file:
+                end = 0
+                while _read(file) is not None:
+                    end = file.tell()
+                if end < path.stat().st_size:
+                    file.truncate(end)
+                    mended += 1
+        return mended
 
-    def read(self, batches: int) -> np.ndarray:
-        """All images' scores, ``(A, F, sum of N)``, in the order of the batches."""
-        return np.concatenate([np.load(self._path(batch), allow_pickle=False) for batch in range(batches)], axis=2)
+    def writer(self, process: int) -> JournalWriter:
+        """Where process number ``process`` appends."""
+        return JournalWriter(self._folder / f'{process:04d}.journal')
 
-    def _path(self, batch: int) -> pathlib.Path:
-        return self._folder / f'batch_{batch:05d}.npy'
+
+class JournalWriter:
+    """Appends finished units to one file; threads may share it."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self._path = path
+        self._file = path.open('ab', buffering=0)
+        self._lock = threading.Lock()
+
+    def append(self, batch: int, unit: int, payload: bytes) -> None:
+        """Append a record; it is on disk when this returns.
+
+        Raises:
+            UserError: If it cannot be written, as on a full disk; what was appended before stays.
+        """
+        numbers = struct.pack('<III', batch, unit, len(payload))
+        record = _MAGIC + numbers + struct.pack('<I', zlib.crc32(numbers + payload)) + payload
+        with self._lock:
+            end = self._file.tell()
+            try:
+                written = 0
+                while written < len(record):  # a disk that fills takes a part and then fails
+                    written += self._file.write(record[written:])
+                os.fsync(self._file.fileno())
+            except OSError as error:
+                self._file.truncate(end)
+                raise UserError(f'{self._path}: cannot be written ({error.strerror}); all finished units are kept: '
+                                'make room and go on with --resume') from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _read(file) -> tuple[int, int, bytes] | None:
+    """The next record, or None at the end and where a record is not whole."""
+    header = file.read(_HEADER.size)
+    if len(header) < _HEADER.size:
+        return None
+    magic, batch, unit, size, checksum = _HEADER.unpack(header)
+    payload = file.read(size) if magic == _MAGIC else b''
+    if len(payload) < size or magic != _MAGIC or zlib.crc32(header[4:16] + payload) != checksum:
+        return None
+    return batch, unit, payload
 
 
 def _short(value: Any) -> str:

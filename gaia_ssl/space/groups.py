@@ -37,6 +37,17 @@ class FlopsGroups:
         """The seven groups of the paper, 1-2G to 7-8G."""
         return cls(tuple(i * 1e9 for i in range(1, 9)))
 
+    @classmethod
+    def of(cls, flops: np.ndarray) -> FlopsGroups:
+        """The paper's groups as far as there are archs; where these are one at most, five equal intervals over all."""
+        low, high = np.min(flops), np.max(flops)
+        whole = range(int(low // 1e9), min(int(high // 1e9) + 1, 8) + 1)
+        if len(whole) > 2:
+            return cls(tuple(i * 1e9 for i in whole))
+        unit = 10.0 ** (np.floor(np.log10(max(high - low, 100))) - 1)
+        first, last = np.floor(low / unit), np.floor(high / unit) + 1
+        return cls(tuple(np.unique(np.round(np.linspace(first, last, 6))) * unit))
+
     @property
     def names(self) -> tuple[str, ...]:
         """A name for each group, e.g. ``3-4G`` (or ``150-300M`` where an edge is no multiple of 0.1 G)."""

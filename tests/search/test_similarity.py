@@ -3,11 +3,16 @@ import pytest
 import torch
 from scipy.special import log_softmax, rel_entr
 
-from gaia_ssl.search import embedding_similarity, relation_similarity, similarity
+from gaia_ssl.search import RelationTarget, embedding_similarity, similarity
+from gaia_ssl.search import relation_similarity as similarity_to_target
 
 
 def maps(channels: int, seed: int, images: int = 3, height: int = 4, width: int = 5) -> torch.Tensor:
     return torch.randn(images, channels, height, width, generator=torch.Generator().manual_seed(seed))
+
+
+def relation_similarity(student: torch.Tensor, teacher: torch.Tensor, temperature: float = 0.2) -> torch.Tensor:
+    return similarity_to_target(student, RelationTarget(teacher, temperature))
 
 
 def by_hand(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> np.ndarray:
@@ -55,6 +60,28 @@ def test_chunks_keep_memory_down(monkeypatch):
     monkeypatch.setattr(similarity, 'MAX_ELEMENTS', 3 * 20 * 7)
     relation_similarity(maps(6, 5), maps(9, 6))
     assert max(sizes) == 3 * 20 * 7 and len(sizes) == 2 * 3
+
+
+@pytest.mark.parametrize('kept', [0, 10**9])
+def test_a_target_serves_many_students(monkeypatch, kept):
+    """To the bit, whether the teacher's relations are kept or computed again."""
+    monkeypatch.setattr(similarity, 'MAX_KEPT', kept)
+    monkeypatch.setattr(similarity, 'MAX_ELEMENTS', 3 * 20 * 7)
+    target = RelationTarget(maps(9, 6), 0.2)
+    for seed in range(3):
+        actual = similarity_to_target(maps(6, seed), target)
+        np.testing.assert_allclose(actual.numpy(), by_hand(maps(6, seed), maps(9, 6), 0.2), rtol=1e-5)
+        assert torch.equal(actual, relation_similarity(maps(6, seed), maps(9, 6), 0.2))
+
+
+def test_a_teachers_relations_are_computed_once(monkeypatch):
+    calls = []
+    plain = similarity._log_relations
+    monkeypatch.setattr(similarity, '_log_relations', lambda *args: calls.append(args[0].shape[1]) or plain(*args))
+    target = RelationTarget(maps(9, 6), 0.2)
+    for seed in range(3):
+        similarity_to_target(maps(6, seed), target)
+    assert calls.count(9) == 1 and calls.count(6) == 3
 
 
 def test_equal_maps_have_similarity_zero_and_others_less():

@@ -153,7 +153,7 @@ def test_configs(tool, paths):
 
 def test_a_search_of_an_empty_group_or_unknown_task(tool, paths):
     search = 'search', paths.config, paths.checkpoint, '--work-dir', paths.out, '--cfg-options'
-    assert 'no arch of the space lies in the group 1-2G' in tool(*search, 'test_cfg.group_edges=[1e9,2e9]')
+    assert 'no arch to score lies in the group 1-2G' in tool(*search, 'test_cfg.group_edges=[1e9,2e9]')
     assert "'c1' is not a task" in tool(*search, "test_cfg.tasks=['c1']")
 
 

@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import pathlib
-from collections.abc import Sequence
-from typing import Any
+import time
+from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
 import torch
-from mmengine.dist import all_gather_object, barrier, get_rank, get_world_size, is_main_process
+from mmengine.dist import all_gather_object, barrier, broadcast_object_list, get_rank, get_world_size, is_main_process
 from mmengine.evaluator import Evaluator
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
+from torch import Tensor
 from torch.utils.data import DataLoader
 
-from gaia_ssl.checkpoint import file_hash, load_checkpoint
+from gaia_ssl.checkpoint import load_checkpoint
 from gaia_ssl.datasets.unreadable import UnreadableImages
 from gaia_ssl.errors import UserError
-from gaia_ssl.files import atomic_path
 from gaia_ssl.models.supernet_meta import read_supernet_meta
 from gaia_ssl.progress import Progress
 from gaia_ssl.registry import LOOPS
-from gaia_ssl.search.evaluator import ForwardEvaluator
 from gaia_ssl.search.journal import ScoreJournal
-from gaia_ssl.search.ranking import make_ranking, winners
-from gaia_ssl.search.report import plot_pareto
-from gaia_ssl.search.selection import select_archs
+from gaia_ssl.search.node_scores import NodeScores, pack_scores, unpack_scores
+from gaia_ssl.search.outcome import write_outcome
+from gaia_ssl.search.plan import ImageBatches, amount, describe_cost, search_settings, share_of_process
+from gaia_ssl.search.prefix_evaluator import PrefixEvaluator, UnitScores
+from gaia_ssl.search.selection import Selection, select_archs
 from gaia_ssl.search.task import features_of
-from gaia_ssl.space import Arch, FlopsGroups
+from gaia_ssl.search.workers import score_batches
+from gaia_ssl.space import Budget, FlopsGroups, LatencyTable
 
 DTYPES = {'float32': torch.float32, 'bfloat16': torch.bfloat16}
 
@@ -38,21 +39,26 @@ DTYPES = {'float32': torch.float32, 'bfloat16': torch.bfloat16}
 class TaskAwareSearchLoop(BaseLoop):
     """Scores subnets on the images of the test data loader and writes the ranking into the work folder.
 
-    Writes ``ranking.csv`` (a row an arch), ``best.json`` (the winner of each task and group, and how it was found) and
-    ``pareto.png``; and, as it goes, ``scores/``, from which a stopped search continues. Across processes, each scores
-    every n-th image batch; the result does not depend on their number (on CPUs: given equal threads a process).
+    Writes ``ranking.csv`` (a row an arch), ``best.json`` (the winner of each task and group, how far it can be trusted,
+    and how it was found), ``pareto.png`` and ``report.html``; and, as it goes, ``scores/``, from which a stopped search
+    continues. The work is dealt out to processes by image batch and subtree; on CPUs the result does not depend, to the
+    bit, on the number of processes and threads.
 
     Args:
         runner, dataloader, evaluator: Given by the Runner. The evaluator is not used: ``test_evaluator = []``.
         checkpoint: The supernet's checkpoint.
         tasks: Which of ``z``, ``c5``, ``c4-c5`` and ``c2-c5`` to rank for; the ranking is sorted by the first.
-        archs: A number to draw from each group, ``'all'``, or a list of archs.
+        archs: ``'all'``, a number to draw from each group, or a list of archs.
+        budgets: Ranges that the archs must lie in, e.g. ``dict(flops='3e9:4e9', params=':26e6', latency_ms=':12')``.
+        latency_table: File that tools/measure_latency.py wrote; gives the ranking a column ``latency_ms``.
         num_images: Score on so many images, evenly spaced over the data; None takes all.
-        group_edges: Bounds of the budget groups in multiply-adds; default the paper's, 1-2G to 7-8G.
+        group_edges: Bounds of the groups in multiply-adds; default the paper's, 1-2G to 7-8G, where the space has archs
+            there. With budgets and no edges, all archs within the budgets are one group.
         resolution: Image side for the multiply-adds, not for the images.
         temperature: Of the relations (tau).
         dtype: Of the forward passes, ``float32`` or ``bfloat16``.
-        seed: Of the draw of archs.
+        seed: Of the draw of archs, and of the bootstrap.
+        threads: On CPUs, so many parts of the tree are walked at once; default as many as torch's threads.
         max_unreadable: The share of unreadable images above which the search stops.
     """
 
@@ -62,31 +68,37 @@ class TaskAwareSearchLoop(BaseLoop):
                  evaluator: Evaluator | None = None,
                  checkpoint: str | None = None,
                  tasks: Sequence[str] = ('c2-c5', ),
-                 archs: str | int | Sequence[str] = 100,
+                 archs: str | int | Sequence[str] = 'all',
+                 budgets: Mapping[str, str] | None = None,
+                 latency_table: str | None = None,
                  num_images: int | None = None,
                  group_edges: Sequence[float] | None = None,
                  resolution: int = 224,
                  temperature: float = 0.2,
                  dtype: str = 'float32',
                  seed: int = 0,
+                 threads: int | None = None,
                  max_unreadable: float = 0.01) -> None:
         super().__init__(runner, dataloader)
         if checkpoint is None:
             raise UserError('no checkpoint to search; run tools/search.py CONFIG CHECKPOINT')
-        if num_images is not None and num_images < 1:
-            raise UserError(f'num_images is {num_images}; give 1 or more, or None for all')
         if dtype not in DTYPES:
             raise UserError(f"dtype is '{dtype}'; choose from {', '.join(DTYPES)}")
+        if threads is not None and threads < 1:
+            raise UserError(f'threads is {threads}; give 1 or more')
         self.checkpoint = checkpoint
         self.tasks = list(tasks)
         self.features = features_of(self.tasks)
-        self.groups = FlopsGroups.paper() if group_edges is None else FlopsGroups(tuple(group_edges))
         self.archs = archs
-        self.num_images = num_images
+        self.budgets = [Budget.parse(quantity, text) for quantity, text in (budgets or {}).items()]
+        self.latency = LatencyTable.load(latency_table) if latency_table else None
+        self.groups = None if group_edges is None else FlopsGroups(tuple(group_edges))
+        self.batches = ImageBatches(self.dataloader, num_images)
         self.resolution = resolution
         self.temperature = temperature
         self.dtype = dtype
         self.seed = seed
+        self.threads = threads
         self.max_unreadable = max_unreadable
         self.model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         self.folder = pathlib.Path(runner.work_dir)
@@ -94,19 +106,21 @@ class TaskAwareSearchLoop(BaseLoop):
     def run(self) -> dict[str, float]:
         """Search; returns the similarity of each task's and group's winner, e.g. ``{'c2-c5/3-4G': -0.012}``."""
         self._load_weights()
-        stem_kernel = self.model.backbone.stem_kernel
-        flops = self.model.backbone.space.costs(self.resolution, stem_kernel)['flops']
-        archs = select_archs(self.model.backbone.space, self.groups, self.archs, flops, self.seed)
-        batches = self._batches()
-        settings = self._settings(archs, batches)
+        selection = self._select(self.archs)
+        settings = search_settings(self.checkpoint, self.batches, selection.tree, self.features, self.temperature, self.dtype)
         journal = self._open_journal(settings)
-        self._score(archs, batches, journal)
-        scores = journal.read(len(batches))
-        ranking = make_ranking(archs, scores, self.features, self.tasks, self.groups, self.resolution, stem_kernel)
-        best = winners(ranking, self.tasks)
+        self._score(selection, journal)
+        best = [None]
         if is_main_process():
-            self._write(ranking, best, settings)
-        return {f"{row['task']}/{row['group']}": float(row[row['task']]) for row in best.to_dict('records')}
+            scores = self._read_scores(selection, journal)
+            best[0] = write_outcome(self.folder, selection, scores, self.tasks, settings, self.resolution, self.seed)
+        broadcast_object_list(best)
+        return best[0]
+
+    def _select(self, archs: str | int | Sequence[str]) -> Selection:
+        backbone = self.model.backbone
+        return select_archs(backbone.space, archs, self.groups, self.budgets, self.latency, self.resolution,
+                            backbone.stem_kernel, self.seed)
 
     def _load_weights(self) -> None:
         checkpoint = load_checkpoint(self.checkpoint)
@@ -120,66 +134,86 @@ class TaskAwareSearchLoop(BaseLoop):
             raise UserError(f'{self.checkpoint}: does not match the model of the config: '
                             f"{' '.join(str(error).split())[:300]}") from error
 
-    def _batches(self) -> list[list[int]]:
-        size, total = self.dataloader.batch_size, len(self.dataloader.dataset)
-        count = min(total, self.num_images or total)
-        indices = [index * total // count for index in range(count)]
-        return [indices[start:start + size] for start in range(0, count, size)]
-
-    def _settings(self, archs: Sequence[Arch], batches: Sequence[Sequence[int]]) -> dict[str, Any]:
-        dataset = self.dataloader.dataset
-        paths = [dataset.get_data_info(index)['img_path'] for batch in batches for index in batch]
-        return dict(
-            checkpoint=self.checkpoint,
-            checkpoint_sha256=file_hash(self.checkpoint),
-            images=len(paths),
-            image_list_sha256=hashlib.sha256(json.dumps(paths).encode()).hexdigest(),
-            batch_size=self.dataloader.batch_size,
-            archs=len(archs),
-            arch_list_sha256=hashlib.sha256(' '.join(map(str, archs)).encode()).hexdigest(),
-            features=list(self.features),
-            temperature=self.temperature,
-            dtype=self.dtype,
-        )
-
-    def _open_journal(self, settings: dict[str, Any]) -> ScoreJournal:
+    def _open_journal(self, settings: dict) -> ScoreJournal:
         folder = self.folder / 'scores'
-        if is_main_process():
-            ScoreJournal(folder, settings)  # begins the folder before the other processes look
+        if is_main_process():  # begins or mends the folder before the other processes look
+            if ScoreJournal(folder, settings).mend():
+                self.runner.logger.warning(f'{folder}: a unit that was being written when the search stopped is done again')
         barrier()
         return ScoreJournal(folder, settings)
 
-    def _score(self, archs: Sequence[Arch], batches: Sequence[Sequence[int]], journal: ScoreJournal) -> None:
-        mine = [batch for batch in range(len(batches)) if batch not in journal]
+    def _score(self, selection: Selection, journal: ScoreJournal) -> None:
+        done = {(batch, unit) for batch, unit, _ in journal}
         barrier()  # nobody writes before everybody has looked
-        mine = mine[get_rank()::get_world_size()]
+        tree, macs = selection.tree, selection.tree.macs(*self._input_size())
+        todo = [(batch, unit) for batch in range(len(self.batches)) for unit in range(tree.num_units)
+                if (batch, unit) not in done]
+        mine = share_of_process(todo, self.batches, macs, get_rank(), get_world_size())
+        threads = self.threads or (1 if self._device().type == 'cuda' else torch.get_num_threads())
+        evaluators = [PrefixEvaluator(self.model, self.features, self.temperature, DTYPES[self.dtype])]
+        evaluators += [evaluators[0].twin() for _ in range(threads - 1)]
+        rows = np.diff([*tree.starts[6], len(tree)])
+        total = sum(macs[unit] * self.batches.size(batch) for batch, unit in mine)
         logger = self.runner.logger
-        num_images = sum(map(len, batches))
-        logger.info(f'{len(archs)} archs on {num_images} images in {len(batches)} batches, {len(mine)} of them to do here')
-        # The Runner's loader deals out images by process; here whole batches are, so that they are always the same.
-        loader = DataLoader(self.dataloader.dataset, batch_sampler=[batches[batch] for batch in mine],
-                            num_workers=self.dataloader.num_workers, collate_fn=self.dataloader.collate_fn)
-        evaluator = ForwardEvaluator(self.model, self.features, self.temperature, DTYPES[self.dtype])
-        progress = Progress(len(archs) * len(mine), 'archs', logger.info)
-        unreadable = UnreadableImages(self.max_unreadable, total=num_images)
-        for batch, data in zip(mine, loader, strict=True):
+        logger.info(describe_cost(selection, self.batches, self._input_size(), len(done)))
+        progress = Progress(sum(int(rows[unit]) for _, unit in mine), 'archs', logger.info, total_weight=total)
+        writer = journal.writer(get_rank())
+
+        def keep(batch: int, unit: int, scores: UnitScores) -> None:
+            writer.append(batch, unit, pack_scores(scores))
+            progress.advance(int(rows[unit]), macs[unit] * self.batches.size(batch))
+
+        unreadable = UnreadableImages(self.max_unreadable, total=self.batches.num_images)
+        try:
+            score_batches(evaluators, tree, self._load(mine, unreadable, evaluators[0], total), keep)
+        finally:
+            writer.close()
+        if any(all_gather_object(len(unreadable.paths))) and unreadable.paths:
+            logger.warning(unreadable.summary())
+        barrier()
+
+    def _load(self, todo: Sequence[tuple[int, int]], unreadable: UnreadableImages, evaluator: PrefixEvaluator,
+              macs: float) -> Iterator[tuple[int, Tensor, list[int]]]:
+        """Number, images and units to do of each image batch of ``todo``."""
+        units: dict[int, list[int]] = {}
+        for batch, unit in todo:
+            units.setdefault(batch, []).append(unit)
+        logger = self.runner.logger
+        for position, (batch, data) in enumerate(zip(units, self.batches.loader(list(units)), strict=True)):
             for sample in data['data_samples']:
                 for path in unreadable.update(sample.get('unreadable', ())):
                     logger.warning(f'unreadable image, skipped: {path}')
             images = self.model.data_preprocessor(data, False)['inputs']
             images = images[0] if isinstance(images, list) else images
-            journal.write(batch, evaluator.score(images, archs, progress.advance).numpy())
-        if any(all_gather_object(len(unreadable.paths))):
-            logger.warning(unreadable.summary())
-        barrier()
+            if position == 0:
+                seconds = macs / self._rate(evaluator, images)
+                logger.info(f"about {seconds / 60:.1f} minutes, by the speed of the max arch's forward here")
+                if seconds > 600 and self.archs == 'all':
+                    few = self._select(100).tree.macs(*self._input_size()).sum()
+                    logger.info(f'archs=100 draws 100 of each group and takes {amount(few)} multiply-adds an image; '
+                                'fewer num_images cost proportionally less')
+            yield batch, images, units[batch]
 
-    def _write(self, ranking, best, settings: dict[str, Any]) -> None:
-        with atomic_path(self.folder / 'ranking.csv') as temporary:
-            ranking.to_csv(temporary, index=False)
-        records = {}
-        for row in best.to_dict('records'):
-            records.setdefault(row['task'], {})[row['group']] = dict(
-                arch=row['arch'], flops=row['flops'], params=row['params'], similarity=row[row['task']])
-        with atomic_path(self.folder / 'best.json') as temporary:
-            temporary.write_text(json.dumps(dict(best=records, search=settings), indent=2), encoding='utf-8')
-        plot_pareto(ranking, self.tasks, self.folder / 'pareto.png', self.resolution)
+    def _rate(self, evaluator: PrefixEvaluator, images: Tensor) -> float:
+        """Multiply-adds a second of the teacher's forward."""
+        for _ in range(2):
+            start = time.perf_counter()
+            evaluator.teach(evaluator.prepare(images))
+            if images.is_cuda:
+                torch.cuda.synchronize()
+            seconds = time.perf_counter() - start
+        return self.model.backbone.space.max.flops(*self._input_size()) * len(images) / seconds
+
+    def _read_scores(self, selection: Selection, journal: ScoreJournal) -> NodeScores:
+        scores = NodeScores(selection.tree, self.features, self.batches.num_images)
+        for batch, unit, payload in journal:
+            scores.put(unit, self.batches.first_image(batch),
+                       unpack_scores(payload, selection.tree, unit, self.features, self.batches.size(batch)))
+        return scores
+
+    def _input_size(self) -> tuple[int, int]:
+        """What FLOPs are counted at: resolution and stem."""
+        return self.resolution, self.model.backbone.stem_kernel
+
+    def _device(self) -> torch.device:
+        return next(self.model.parameters()).device

@@ -6,6 +6,7 @@ from gaia_ssl.models.backbones.bottleneck_resnet import BottleneckResNet
 from gaia_ssl.models.dynamic import DynamicBatchNorm2d, DynamicConv2d, DynamicSyncBatchNorm
 from gaia_ssl.registry import MODELS
 from gaia_ssl.space import Arch, ArchSpace
+from gaia_ssl.space.cost import EXPANSION
 
 _NORMS = {'BN': DynamicBatchNorm2d, 'SyncBN': DynamicSyncBatchNorm}
 
@@ -55,9 +56,18 @@ class DynamicResNet(BottleneckResNet):
         """
         self.space.check_fits(arch)
         self.arch = arch
-        self.conv1.active_channels = arch.stem
-        for layer, width, channels in zip(self.layers, arch.widths, arch.out_channels, strict=True):
-            for block in layer:
-                block.conv1.active_channels = block.conv2.active_channels = width
-                block.conv3.active_channels = channels
-            layer[0].downsample[0].active_channels = channels
+        self.set_stem(arch.stem)
+        for stage, width in enumerate(arch.widths):
+            self.set_width(stage, width)
+
+    def set_stem(self, stem: int) -> None:
+        """Make the stem put out ``stem`` channels."""
+        self.conv1.active_channels = stem
+
+    def set_width(self, stage: int, width: int) -> None:
+        """Make every block of ``stage`` (0 to 3) ``width`` wide."""
+        layer = self.layers[stage]
+        for block in layer:
+            block.conv1.active_channels = block.conv2.active_channels = width
+            block.conv3.active_channels = EXPANSION * width
+        layer[0].downsample[0].active_channels = EXPANSION * width

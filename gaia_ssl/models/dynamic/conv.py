@@ -1,5 +1,8 @@
 """Convolution of which a subnet uses the leading channels."""
 
+from __future__ import annotations
+
+import torch
 from torch import Tensor, nn
 
 from gaia_ssl.models.dynamic.slicing import leading
@@ -12,7 +15,11 @@ class DynamicConv2d(nn.Conv2d):
 
     Attributes:
         active_channels: Output channels in use; all of them at first.
+        kept_slices: None, or for a weight that no longer changes, a dict in which its slices are kept once they are laid
+            out for a convolution.
     """
+
+    kept_slices: dict[tuple[int, int], Tensor] | None = None
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
@@ -21,6 +28,14 @@ class DynamicConv2d(nn.Conv2d):
         self.active_channels = self.out_channels
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = leading(self.weight, self.active_channels, x.size(1))
         bias = None if self.bias is None else leading(self.bias, self.active_channels)
-        return self._conv_forward(x, weight, bias)
+        return self._conv_forward(x, self._leading_weight(x.size(1)), bias)
+
+    def _leading_weight(self, in_channels: int) -> Tensor:
+        if self.kept_slices is None:
+            return leading(self.weight, self.active_channels, in_channels)
+        key = self.active_channels, in_channels
+        if key not in self.kept_slices:
+            part = leading(self.weight, *key)
+            self.kept_slices[key] = part.contiguous(memory_format=torch.channels_last)
+        return self.kept_slices[key]

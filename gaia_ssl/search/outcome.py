@@ -1,0 +1,66 @@
+"""What a search leaves in its folder."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gaia_ssl.files import atomic_path
+from gaia_ssl.search.html_report import write_html_report
+from gaia_ssl.search.node_scores import NodeScores
+from gaia_ssl.search.ranking import make_ranking
+from gaia_ssl.search.report import plot_pareto
+from gaia_ssl.search.selection import Selection
+from gaia_ssl.search.task import TASKS
+from gaia_ssl.search.trust import assess_winners
+
+
+def write_outcome(folder: pathlib.Path, selection: Selection, scores: NodeScores, tasks: Sequence[str],
+                  settings: dict[str, Any], resolution: int, seed: int) -> dict[str, float]:
+    """Write ``ranking.csv``, ``best.json``, ``pareto.png`` and ``report.html``.
+
+    Returns:
+        The similarity of each task's and group's winner, e.g. ``{'c2-c5/3-4G': -0.012}``.
+    """
+    means = {feature: scores.mean(feature) for feature in settings['features']}
+    ranking = make_ranking(selection.archs(), selection.groups, selection.costs, means, tasks)
+
+    def scores_of(task: str, positions: np.ndarray) -> np.ndarray:
+        rows = ranking.index.to_numpy()[positions]
+        return np.mean([scores.of(feature, rows) for feature in TASKS[task]], axis=0)
+
+    with atomic_path(folder / 'ranking.csv') as temporary:
+        ranking.to_csv(temporary, index=False)
+    winners = assess_winners(ranking, tasks, scores_of, seed=seed)
+    best: dict[str, dict] = {}
+    for row in winners.to_dict('records'):
+        task, group = row.pop('task'), row.pop('group')
+        best.setdefault(task, {})[group] = {name: _plain(value) for name, value in row.items()}
+    with atomic_path(folder / 'best.json') as temporary:
+        temporary.write_text(json.dumps(dict(best=best, search=settings), indent=2), encoding='utf-8')
+    plot_pareto(ranking, tasks, folder / 'pareto.png', resolution)
+    checkpoint = os.fspath(settings['checkpoint'])
+    write_html_report(
+        folder / 'report.html', ranking, tasks, winners, resolution, title=f'Subnets of {os.path.basename(checkpoint)}',
+        subtitle=f"{len(ranking):,} archs scored on {settings['images']:,} images in {settings['dtype']}",
+        export_command=f'python tools/export.py {checkpoint} {{arch}} --data IMAGES work_dirs/export')
+    return {f'{task}/{group}': row['similarity'] for task, groups in best.items() for group, row in groups.items()}
+
+
+def read_winners(folder: pathlib.Path) -> pd.DataFrame:
+    """The winners of ``best.json``, a row a task and group."""
+    best = json.loads((folder / 'best.json').read_text(encoding='utf-8'))['best']
+    return pd.DataFrame([dict(task=task, group=group, **row) for task, groups in best.items()
+                         for group, row in groups.items()])
+
+
+def _plain(value: Any) -> Any:
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(value, float) and math.isnan(value) else value
