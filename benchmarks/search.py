@@ -46,7 +46,7 @@ def main() -> None:
     archs = [DATA_SPACE[int(index)] for index in rng.choice(len(DATA_SPACE), arguments.archs, replace=False)]
     prepared = walker.prepare(images)
     targets = walker.teach(prepared)
-    walked = sum(stop - start for start, stop in map(tree.unit_rows, units))
+    walked_archs = [DATA_SPACE[row] for unit in units for row in range(*tree.unit_rows(unit))]
 
     def recompute() -> None:
         for arch in archs[:4]:
@@ -54,12 +54,13 @@ def main() -> None:
 
     sides = dict(
         walk=lambda: walker.walk(prepared, targets, tree, units, lambda *_: None),
-        forward=lambda: plain.score(images, archs),
+        forward=lambda: plain.score_prepared(prepared, targets, archs),
         recompute=recompute)
     seconds = record.in_turn(sides, arguments.repeats)
     per_arch = {name: statistics.median(seconds[name]) / count
-                for name, count in dict(walk=walked, forward=len(archs), recompute=4).items()}
-    # The forwards' cost is scaled from the archs drawn to the mean of the space.
+                for name, count in dict(walk=len(walked_archs), forward=len(archs), recompute=4).items()}
+    # What was drawn is scaled to the mean of the space.
+    per_arch['walk'] *= tree.macs().sum() / len(tree) / (ArchTree(walked_archs).macs().sum() / len(walked_archs))
     mean = DATA_SPACE.costs()['flops'].mean()
     teacher = DATA_SPACE.max.flops()
     per_arch['forward'] *= mean / np.mean([arch.flops() for arch in archs])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import datetime
 import errno
 import os
 import sys
@@ -32,10 +33,11 @@ def run(main: Callable[[], None]) -> None:
         print(f'error: {_message(error)}', file=sys.stderr)
         sys.exit(1)
     except OSError as error:
-        if error.errno not in DISK_FULL:
+        if error.errno not in DISK_FULL and error.filename is None:
             raise
         place = error.filename or 'the output'
-        print(f'error: {place} cannot be written ({error.strerror}); make room and go on with --resume', file=sys.stderr)
+        hint = '; make room, all that was finished is kept' if error.errno in DISK_FULL else ''
+        print(f'error: {place}: {error.strerror}{hint}', file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -87,7 +89,12 @@ def load_config(arguments: argparse.Namespace) -> Config:
     return config
 
 
-def join_processes(launcher: str) -> None:
-    """Join torchrun's processes where there is no GPU, which mmengine would ask for; it takes a group that is there."""
+def join_processes(launcher: str, timeout: datetime.timedelta | None = None) -> None:
+    """Join torchrun's processes where there is no GPU, which mmengine would ask for; it takes a group that is there.
+
+    Args:
+        launcher: As on the command line.
+        timeout: How long processes wait for one another; default torch's.
+    """
     if launcher == 'pytorch' and not torch.cuda.is_available():
-        torch.distributed.init_process_group('gloo')
+        torch.distributed.init_process_group('gloo', timeout=timeout)

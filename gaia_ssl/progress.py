@@ -1,6 +1,7 @@
 """Progress with an ETA, as lines that read well in a terminal and in a log file."""
 
 import datetime
+import threading
 import time
 from collections.abc import Callable
 
@@ -22,7 +23,7 @@ class Progress:
         1/2 archs, ... archs/s, ETA 0:00:00
     """
 
-    def __init__(self, total: int, what: str, report: Callable[[str], None] = print, every: float = 5.0,
+    def __init__(self, total: float, what: str, report: Callable[[str], None] = print, every: float = 5.0,
                  total_weight: float | None = None) -> None:
         self.total = total
         self.done = 0
@@ -31,16 +32,21 @@ class Progress:
         self._what = what
         self._report = report
         self._every = every
+        self._lock = threading.Lock()
         self._start = self._last = time.monotonic()
 
-    def advance(self, units: int = 1, weight: float | None = None) -> None:
-        """Count ``units`` more as done."""
+    def advance(self, units: float = 1, weight: float | None = None) -> None:
+        """Count ``units`` more as done; threads may share it."""
+        with self._lock:
+            self._advance(units, weight)
+
+    def _advance(self, units: float, weight: float | None) -> None:
         self.done += units
         self._weight += units if weight is None else weight
         now = time.monotonic()
         long = now - self._start >= self._every
-        if now - self._last >= self._every or (long and self.done == self.total):
+        if now - self._last >= self._every or (long and self.done >= self.total - 1e-6):
             self._last = now
             elapsed = max(now - self._start, 1e-9)
             eta = datetime.timedelta(seconds=max(0, round(elapsed * (self._total_weight / self._weight - 1))))
-            self._report(f'{self.done}/{self.total} {self._what}, {self.done / elapsed:.1f} {self._what}/s, ETA {eta}')
+            self._report(f'{self.done:.0f}/{self.total:.0f} {self._what}, {self.done / elapsed:.1f} {self._what}/s, ETA {eta}')

@@ -125,7 +125,7 @@ def write_config(path: pathlib.Path, data: pathlib.Path, epochs: int = 2, batch_
             ])),
         test_evaluator=[],
         test_cfg=dict(type='gaia_ssl.TaskAwareSearchLoop', tasks=['c2-c5', 'z'], archs=4, group_edges=list(EDGES),
-                      resolution=32),
+                      resolution=32, dtype='float32'),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text('\n'.join(f'{key} = {value!r}' for key, value in {**settings, **further}.items()), encoding='utf-8')

@@ -6,18 +6,15 @@ and the detector, which needs annotations, is still fine-tuned on the demo scene
 
 import argparse
 import json
-import math
 import shlex
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import torch
 from mmengine.config import Config
 from mmengine.utils import get_installed_path
 from rich.console import Console
-from torch.nn import functional as F
 
 from gaia_ssl import cli
 from gaia_ssl.checkpoint import file_hash
@@ -27,6 +24,7 @@ from gaia_ssl.errors import UserError
 from gaia_ssl.export.hand_over import BACKBONE, MASK_RCNN
 from gaia_ssl.export.mmdet_config import small_mask_rcnn_config
 from gaia_ssl.files import atomic_path
+from gaia_ssl.precision import computes_bfloat16
 from gaia_ssl.search.outcome import read_winners
 from gaia_ssl.search.trust import winners_table
 
@@ -34,7 +32,8 @@ TOOLS = Path(__file__).resolve().parent
 CONFIGS = TOOLS.parent / 'configs' / 'quickstart'
 RESOLUTION = 128
 GROUP = '70-100M'
-SHOWN = ('(train)', '(val)', 'archs/s', 'WARNING - unreadable', 'cannot read', 'calibrating', 'verified:', 'bbox_mAP')
+SHOWN = ('(train)', '(val)', 'multiply-adds', 'minutes, by', 'archs/s', 'WARNING - unreadable',
+         'cannot read', 'calibrating', 'verified:', 'bbox_mAP')
 console = Console(highlight=False, width=max(100, Console().width))
 
 
@@ -102,16 +101,15 @@ def train(folder: Path, images: Path) -> Path:
     config = CONFIGS / 'train.py'
     final = folder / f'iter_{Config.fromfile(config).iterations}.pth'
     if not final.is_file():
-        call(folder, TOOLS / 'train.py', config, '--work-dir', folder, '--resume', *(['--amp'] if bfloat16_is_faster() else []),
+        call(folder, TOOLS / 'train.py', config, '--work-dir', folder, '--resume', *(['--amp'] if computes_bfloat16() else []),
              '--cfg-options', f'train_dataloader.dataset.data_root={images}')
     return final
 
 
 def search(folder: Path, images: Path, supernet: Path) -> None:
     if not (folder / 'best.json').is_file():
-        dtype = 'bfloat16' if bfloat16_is_faster() else 'float32'
         call(folder, TOOLS / 'search.py', CONFIGS / 'search.py', supernet, '--work-dir', folder, '--resume',
-             '--cfg-options', f'test_dataloader.dataset.data_root={images}', f'test_cfg.dtype={dtype}')
+             '--cfg-options', f'test_dataloader.dataset.data_root={images}')
 
 
 def export(folder: Path, images: Path, supernet: Path, arch: str) -> Path:
@@ -160,24 +158,6 @@ def call(folder: Path, *command: object) -> None:
                 console.print(line.split(' - INFO - ')[-1].strip(), markup=False, soft_wrap=True)
     if process.wait():
         raise UserError(f'{last.removeprefix("error: ")} (all output: {folder / "output.log"})')
-
-
-def bfloat16_is_faster() -> bool:
-    """Whether mixed precision pays on this machine: always on a GPU, on a CPU by timing a convolution."""
-    if torch.cuda.is_available():
-        return True
-    images = torch.rand(16, 64, 56, 56).contiguous(memory_format=torch.channels_last)
-    weight = torch.rand(64, 64, 3, 3)
-    return min_seconds(images.bfloat16(), weight.bfloat16()) < 0.8 * min_seconds(images, weight)
-
-
-def min_seconds(images: torch.Tensor, weight: torch.Tensor) -> float:
-    fastest = math.inf
-    for _ in range(5):
-        start = time.perf_counter()
-        F.conv2d(images, weight, padding=1)
-        fastest = min(fastest, time.perf_counter() - start)
-    return fastest
 
 
 if __name__ == '__main__':

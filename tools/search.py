@@ -1,6 +1,8 @@
 """Rank subnets of a supernet on your images, without labels: python tools/search.py CONFIG CHECKPOINT."""
 
 import argparse
+import datetime
+import os
 from pathlib import Path
 
 from mmengine.dist import is_main_process
@@ -11,8 +13,11 @@ from gaia_ssl import cli
 from gaia_ssl.checkpoint import load_checkpoint
 from gaia_ssl.errors import UserError
 from gaia_ssl.files import claim_folder
-from gaia_ssl.search.outcome import read_winners
+from gaia_ssl.search.outcome import FILES, read_winners
 from gaia_ssl.search.trust import warnings_of, winners_table
+
+TIMEOUT = datetime.timedelta(days=7)
+"""For processes to wait for one another: shares of a long search end at different times."""
 
 
 def main() -> None:
@@ -23,13 +28,16 @@ def main() -> None:
     parser.add_argument('--num-images', type=int, help='score on so many images')
     parser.add_argument('--flops', metavar='LOW:HIGH', help='budget in multiply-adds, e.g. 3e9:4e9')
     parser.add_argument('--params', metavar='LOW:HIGH', help='budget in parameters, e.g. :26e6')
-    parser.add_argument('--latency-ms', metavar='LOW:HIGH', help='budget in milliseconds, e.g. :12; needs --latency-table')
+    parser.add_argument('--latency-ms', metavar='LOW:HIGH',
+                        help='budget in milliseconds for a batch as in the table, e.g. :12; needs --latency-table')
     parser.add_argument('--latency-table', metavar='FILE', help='what tools/measure_latency.py wrote')
     parser.add_argument('--resume', action='store_true', help='go on with the search in the work dir')
     cli.add_runner_arguments(parser)
     arguments = parser.parse_args()
 
     config = cli.load_config(arguments)
+    if 'TaskAwareSearchLoop' not in str(config.get('test_cfg', {}).get('type')):
+        raise UserError(f'{arguments.config}: not a search config (test_cfg has no TaskAwareSearchLoop); see configs/search')
     settings = config.test_cfg
     settings.checkpoint = arguments.checkpoint
     if arguments.archs is not None:
@@ -41,10 +49,14 @@ def main() -> None:
     budgets = {name: getattr(arguments, name) for name in ('flops', 'params', 'latency_ms')}
     if any(budgets.values()):
         settings.budgets = {**settings.get('budgets', {}), **{name: text for name, text in budgets.items() if text}}
-        settings.pop('group_edges', None)
+        if 'test_cfg.group_edges' not in (arguments.cfg_options or {}):
+            settings.pop('group_edges', None)
     load_checkpoint(arguments.checkpoint)  # refuse a bad file before anything is written
-    claim_folder(config.work_dir, 'scores', arguments.resume, arguments.overwrite)
-    cli.join_processes(arguments.launcher)
+    cli.join_processes(arguments.launcher, TIMEOUT)
+    config.merge_from_dict({'env_cfg.dist_cfg.timeout': TIMEOUT.total_seconds()})
+    if os.environ.get('RANK', '0') == '0':
+        for earlier in ('scores', *FILES):
+            claim_folder(config.work_dir, earlier, arguments.resume, arguments.overwrite)
     runner = Runner.from_cfg(config)
     runner.test()
     if is_main_process():
@@ -62,11 +74,12 @@ def read_archs(text: str) -> str | int | list[str]:
     """The value of ``--archs``."""
     if text == 'all':
         return text
-    if text.lstrip('-').isdigit():
+    if text.isascii() and text.isdigit():
         return int(text)
-    if not Path(text).is_file():
-        raise UserError(f"--archs is '{text}'; give 'all', a number a group, or a file with an arch a line")
-    return [line.strip() for line in Path(text).read_text(encoding='utf-8').splitlines() if line.strip()]
+    try:
+        return [line.strip() for line in Path(text).read_text(encoding='utf-8').splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"--archs is '{text}'; give 'all', a number a group, or a text file with an arch a line") from error
 
 
 if __name__ == '__main__':

@@ -6,4 +6,4 @@
 _base_ = ['../data/mocov2_r_supernet_imagenette.py', '../_base_/search.py']
 
 test_dataloader = dict(num_workers=1, dataset=dict(data_root='data/coco/train2017'))
-test_cfg = dict(tasks=['c2-c5'], group_edges=[1e8, 2e8, 3e8, 4e8], dtype='bfloat16')
+test_cfg = dict(tasks=['c2-c5'], group_edges=[1e8, 2e8, 3e8, 4e8])

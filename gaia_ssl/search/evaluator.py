@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -35,18 +35,22 @@ class SubnetEvaluator(ABC):
         self.temperature = temperature
         self.dtype = dtype
 
+    @property
+    def device(self) -> torch.device:
+        """Of the model."""
+        return next(self.model.parameters()).device
+
     def twin(self) -> SubnetEvaluator:
         """The same for another thread, on the same weights."""
         return type(self)(self.model, self.features, self.temperature, self.dtype)
 
     @abstractmethod
-    def score(self, images: Tensor, archs: Sequence[Arch], on_arch: Callable[[], None] = lambda: None) -> Tensor:
+    def score(self, images: Tensor, archs: Sequence[Arch]) -> Tensor:
         """Similarity to the teacher.
 
         Args:
             images: One batch ``(N, 3, H, W)``, normalised. Batch norm uses this batch's statistics.
             archs: What to score.
-            on_arch: Called after each arch, for progress.
 
         Returns:
             ``(len(archs), len(features), N)``, float32, on the CPU.
@@ -84,14 +88,16 @@ class SubnetEvaluator(ABC):
 class ForwardEvaluator(SubnetEvaluator):
     """One forward a subnet, the teacher's features once a batch: the plain way."""
 
-    @torch.no_grad()
-    def score(self, images: Tensor, archs: Sequence[Arch], on_arch: Callable[[], None] = lambda: None) -> Tensor:
+    def score(self, images: Tensor, archs: Sequence[Arch]) -> Tensor:
         images = self.prepare(images)
-        targets = self.teach(images)
+        return self.score_prepared(images, self.teach(images), archs)
+
+    @torch.no_grad()
+    def score_prepared(self, images: Tensor, targets: Targets, archs: Sequence[Arch]) -> Tensor:
+        """As :meth:`score`, of what :meth:`prepare` and :meth:`teach` gave."""
         scores = torch.empty(len(archs), len(self.features), len(images))
         for row, arch in zip(scores, archs, strict=True):
             self.model.backbone.set_arch(arch)
             features = self.extract(self.model.backbone, self.model.neck, images)
             row.copy_(torch.stack([self.compare(name, features[name], targets[name]) for name in self.features]))
-            on_arch()
         return scores

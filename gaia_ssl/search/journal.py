@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pathlib
 import struct
 import threading
+import time
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -41,6 +43,8 @@ class ScoreJournal:
             if differing:
                 each = '; '.join(f'{key} was {_short(earlier.get(key))}, now {_short(settings.get(key))}' for key in differing)
                 raise UserError(f'{self._folder} holds scores of another search ({each}); use --overwrite or another folder')
+        elif any(self._folder.glob('*.journal')):
+            raise UserError(f'{self._folder} holds scores whose settings.json is missing; use --overwrite or another folder')
         else:
             with atomic_path(path) as temporary:
                 temporary.write_text(json.dumps(settings), encoding='utf-8')
@@ -57,6 +61,7 @@ class ScoreJournal:
         mended = 0
         for path in self._folder.glob('*.journal'):
             with path.open('r+b') as file:
+                _lock(file, path)
                 end = 0
                 while _read(file) is not None:
                     end = file.tell()
@@ -77,9 +82,11 @@ class JournalWriter:
         self._path = path
         self._file = path.open('ab', buffering=0)
         self._lock = threading.Lock()
+        self._synced = 0.0
+        _lock(self._file, path)
 
     def append(self, batch: int, unit: int, payload: bytes) -> None:
-        """Append a record; it is on disk when this returns.
+        """Append a record. No kill can take it back; a power failure may, if it comes within a second.
 
         Raises:
             UserError: If it cannot be written, as on a full disk; what was appended before stays.
@@ -87,12 +94,14 @@ class JournalWriter:
         numbers = struct.pack('<III', batch, unit, len(payload))
         record = _MAGIC + numbers + struct.pack('<I', zlib.crc32(numbers + payload)) + payload
         with self._lock:
-            end = self._file.tell()
+            end = os.fstat(self._file.fileno()).st_size
             try:
                 written = 0
                 while written < len(record):  # a disk that fills takes a part and then fails
                     written += self._file.write(record[written:])
-                os.fsync(self._file.fileno())
+                if time.monotonic() - self._synced > 1:
+                    os.fsync(self._file.fileno())
+                    self._synced = time.monotonic()
             except OSError as error:
                 self._file.truncate(end)
                 raise UserError(f'{self._path}: cannot be written ({error.strerror}); all finished units are kept: '
@@ -101,6 +110,14 @@ class JournalWriter:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _lock(file, path: pathlib.Path) -> None:
+    """Until the file is closed, or the process ends in whatever way."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise UserError(f'{path}: another search is writing here; wait for it, or choose another folder') from error
 
 
 def _read(file) -> tuple[int, int, bytes] | None:

@@ -35,6 +35,10 @@ class NodeScores:
             columns = slice(first_image, first_image + array.shape[1])
             self._scores[feature][self._tree.owned(STAGE_OF[feature], unit), columns] = array
 
+    def are_finite(self) -> bool:
+        """Whether everything was entered and is finite."""
+        return all(np.isfinite(scores).all() for scores in self._scores.values())
+
     def of(self, feature: str, rows: np.ndarray) -> np.ndarray:
         """Scores ``(len(rows), N)`` of the archs in these rows of the tree."""
         return self._scores[feature][self._nodes(feature, rows)]

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import pathlib
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,15 +22,26 @@ from gaia_ssl.search.selection import Selection
 from gaia_ssl.search.task import TASKS
 from gaia_ssl.search.trust import assess_winners
 
+FILES = ('ranking.csv', 'best.json', 'pareto.png', 'report.html')
+
 
 def write_outcome(folder: pathlib.Path, selection: Selection, scores: NodeScores, tasks: Sequence[str],
-                  settings: dict[str, Any], resolution: int, seed: int) -> dict[str, float]:
-    """Write ``ranking.csv``, ``best.json``, ``pareto.png`` and ``report.html``.
+                  found: dict[str, Any], resolution: int, seed: int) -> dict[str, float]:
+    """Write the :data:`FILES`.
+
+    Args:
+        folder: Where to.
+        selection: What was scored.
+        scores: Of all images.
+        tasks: The ranking is sorted by the first.
+        found: How all this was found, in plain values, for ``best.json``: checkpoint, data, latency and the settings.
+        resolution: Of the FLOPs.
+        seed: Of the bootstrap.
 
     Returns:
         The similarity of each task's and group's winner, e.g. ``{'c2-c5/3-4G': -0.012}``.
     """
-    means = {feature: scores.mean(feature) for feature in settings['features']}
+    means = {feature: scores.mean(feature) for feature in found['features']}
     ranking = make_ranking(selection.archs(), selection.groups, selection.costs, means, tasks)
 
     def scores_of(task: str, positions: np.ndarray) -> np.ndarray:
@@ -44,21 +56,24 @@ def write_outcome(folder: pathlib.Path, selection: Selection, scores: NodeScores
         task, group = row.pop('task'), row.pop('group')
         best.setdefault(task, {})[group] = {name: _plain(value) for name, value in row.items()}
     with atomic_path(folder / 'best.json') as temporary:
-        temporary.write_text(json.dumps(dict(best=best, search=settings), indent=2), encoding='utf-8')
+        temporary.write_text(json.dumps(dict(best=best, search=found), indent=2), encoding='utf-8')
     plot_pareto(ranking, tasks, folder / 'pareto.png', resolution)
-    checkpoint = os.fspath(settings['checkpoint'])
+    checkpoint = os.fspath(found['checkpoint'])
+    latency = f"; latency: {found['latency']}" if found['latency'] else ''
+    export = ['python', 'tools/export.py', checkpoint, '{arch}', '--data', os.fspath(found['data']), '--resolution',
+              str(resolution), 'work_dirs/export']
     write_html_report(
         folder / 'report.html', ranking, tasks, winners, resolution, title=f'Subnets of {os.path.basename(checkpoint)}',
-        subtitle=f"{len(ranking):,} archs scored on {settings['images']:,} images in {settings['dtype']}",
-        export_command=f'python tools/export.py {checkpoint} {{arch}} --data IMAGES work_dirs/export')
+        subtitle=f"{len(ranking):,} archs scored on {found['images']:,} images in {found['dtype']}{latency}",
+        export_command=' '.join(part if part == '{arch}' else shlex.quote(part) for part in export))
     return {f'{task}/{group}': row['similarity'] for task, groups in best.items() for group, row in groups.items()}
 
 
 def read_winners(folder: pathlib.Path) -> pd.DataFrame:
     """The winners of ``best.json``, a row a task and group."""
     best = json.loads((folder / 'best.json').read_text(encoding='utf-8'))['best']
-    return pd.DataFrame([dict(task=task, group=group, **row) for task, groups in best.items()
-                         for group, row in groups.items()])
+    rows = [dict(task=task, group=group, **row) for task, groups in best.items() for group, row in groups.items()]
+    return pd.DataFrame([{name: math.nan if value is None else value for name, value in row.items()} for row in rows])
 
 
 def _plain(value: Any) -> Any:

@@ -15,11 +15,15 @@ from torch.utils.data import DataLoader
 from gaia_ssl.checkpoint import file_hash
 from gaia_ssl.errors import UserError
 from gaia_ssl.search.selection import Selection
-from gaia_ssl.space import ArchTree
+from gaia_ssl.search.similarity import MAX_ELEMENTS, MAX_KEPT
+from gaia_ssl.space import ArchSpace, ArchTree
+from gaia_ssl.space.cost import feature_sizes
 
 
 class ImageBatches:
     """The images to score on, in batches that are always the same, as batch norm uses the batch's statistics.
+
+    A last batch of one image, which has no useful statistics, joins the one before.
 
     Args:
         dataloader: Gives data set, batch size, workers and collation. (It deals out images by process; here whole
@@ -35,21 +39,32 @@ class ImageBatches:
         self.num_images = min(total, num_images or total)
         self.indices = [index * total // self.num_images for index in range(self.num_images)]
         self.batch_size = dataloader.batch_size
+        self._starts = list(range(0, self.num_images, self.batch_size))
+        if len(self._starts) > 1 and self.num_images - self._starts[-1] == 1:
+            self._starts.pop()
 
     def __len__(self) -> int:
-        return -(-self.num_images // self.batch_size)
+        return len(self._starts)
 
     def first_image(self, batch: int) -> int:
         """Position of a batch's first image among all."""
-        return batch * self.batch_size
+        return self._starts[batch]
 
     def size(self, batch: int) -> int:
-        """Images in a batch."""
-        return min(self.batch_size, self.num_images - self.first_image(batch))
+        """Images in a batch; the last one may be smaller, but is never a single image unless that is all."""
+        return [*self._starts, self.num_images][batch + 1] - self._starts[batch]
 
     def paths(self) -> list[str]:
         """Of all images."""
         return [self._dataloader.dataset.get_data_info(index)['img_path'] for index in self.indices]
+
+    def folder(self) -> str:
+        """Where the images are."""
+        return self._dataloader.dataset.img_prefix
+
+    def pipeline(self) -> str:
+        """The transforms, as they describe themselves."""
+        return ' '.join(str(self._dataloader.dataset.pipeline).split())
 
     def loader(self, batches: Sequence[int]) -> DataLoader:
         """Loads these batches in turn."""
@@ -58,13 +73,14 @@ class ImageBatches:
                           collate_fn=self._dataloader.collate_fn)
 
 
-def search_settings(checkpoint: str, batches: ImageBatches, tree: ArchTree, features: Sequence[str], temperature: float,
-                    dtype: str) -> dict[str, Any]:
+def search_settings(checkpoint: str, model: dict[str, Any], batches: ImageBatches, tree: ArchTree, features: Sequence[str],
+                    temperature: float, dtype: str, device: str) -> dict[str, Any]:
     """Everything that decides the scores, in plain values."""
     files = [(path, os.path.getsize(path)) for path in batches.paths()]
     return dict(
-        checkpoint=checkpoint,
         checkpoint_sha256=file_hash(checkpoint),
+        **model,
+        pipeline=batches.pipeline(),
         images=batches.num_images,
         image_list_sha256=hashlib.sha256(json.dumps(files).encode()).hexdigest(),
         batch_size=batches.batch_size,
@@ -73,7 +89,32 @@ def search_settings(checkpoint: str, batches: ImageBatches, tree: ArchTree, feat
         features=list(features),
         temperature=temperature,
         dtype=dtype,
+        device=device,
     )
+
+
+def expected_bytes(space: ArchSpace, images: int, resolution: int, stem_kernel: int, dtype_bytes: int, threads: int) -> float:
+    """Memory of a search beside the model, an upper estimate.
+
+    A thread holds, for each image of a batch, the stem and a stage's output for each step of the path, three maps of the
+    block at work, and what it relates: MAX_ELEMENTS relations, five times, and the teacher's that are kept. All threads
+    share the slices of the weights, about 1.7 times the weights.
+
+    Args:
+        space: Of the supernet.
+        images: In a batch.
+        resolution: Side of the images.
+        stem_kernel: The supernet's.
+        dtype_bytes: Of a number in the forward passes.
+        threads: Walkers at a time.
+    """
+    sizes = [height * width for height, width in feature_sizes(resolution, stem_kernel)]
+    maps = [area * channels for area, channels in zip(sizes[2:], space.max.out_channels, strict=True)]
+    path = 2 * space.max.stem * sizes[0] + sum(maps) + 3 * max(maps)
+    kept = sum(area**2 for area in sizes[2:] if images * area**2 <= MAX_KEPT)
+    relations = 4 * (5 * MAX_ELEMENTS + images * (kept + 3 * max(maps)))
+    slices = 1.7 * space.max.params(stem_kernel) * dtype_bytes
+    return threads * (images * path * dtype_bytes + relations) + slices
 
 
 def describe_cost(selection: Selection, batches: ImageBatches, input_size: tuple[int, int], done: int) -> str:

@@ -61,7 +61,7 @@ def select_archs(space: ArchSpace,
         candidates, table = list(space), space.costs(resolution, stem_kernel)
         costs = {name: table[name] for name in ('flops', 'params')}
         if latency is not None:
-            costs['latency_ms'] = latency.of_space(space)
+            costs['latency_ms'] = latency.of_space(space, stem_kernel)
     else:
         candidates = sorted({Arch.parse(text) for text in archs})
         if not candidates:
@@ -71,6 +71,7 @@ def select_archs(space: ArchSpace,
         costs = dict(flops=np.array([arch.flops(resolution, stem_kernel) for arch in candidates]),
                      params=np.array([arch.params(stem_kernel) for arch in candidates]))
         if latency is not None:
+            latency.check_stem(stem_kernel)
             costs['latency_ms'] = np.array([latency.of(arch) for arch in candidates])
     chosen = check_feasible(budgets, costs, candidates)
 

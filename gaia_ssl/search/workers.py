@@ -50,7 +50,14 @@ def score_batches(evaluators: Sequence[PrefixEvaluator], tree: ArchTree,
         finally:
             free.put(evaluator)
 
-    with ThreadPoolExecutor(len(evaluators), initializer=torch.set_num_threads, initargs=(1, )) as pool:
+    device = evaluators[0].device
+
+    def begin() -> None:
+        torch.set_num_threads(1)
+        if device.type == 'cuda':
+            torch.cuda.set_device(device)
+
+    with ThreadPoolExecutor(len(evaluators), initializer=begin) as pool:
         running = set()
         try:
             for batch, images, units in batches:

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from gaia_ssl.errors import UserError
-from gaia_ssl.space.arch_space import ArchSpace
 
 _EXAMPLES = {'flops': '3G:4G', 'params': '20M:26M', 'latency_ms': ':12'}
 _NUMBER = re.compile(r'([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([KMG]?)', re.IGNORECASE)
@@ -98,16 +97,16 @@ def within(budgets: Sequence[Budget], costs: Mapping[str, np.ndarray]) -> np.nda
     return mask
 
 
-def check_feasible(budgets: Sequence[Budget], costs: Mapping[str, np.ndarray], space: ArchSpace) -> np.ndarray:
-    """The mask of :func:`within` over the whole ``space``, in which at least one subnet is left.
+def check_feasible(budgets: Sequence[Budget], costs: Mapping[str, np.ndarray], candidates: Sequence[object]) -> np.ndarray:
+    """The mask of :func:`within` over all ``candidates``, in which at least one subnet is left.
 
     Args:
         budgets: As in :func:`within`.
-        costs: As in :func:`within`, in the order of the index of ``space``.
-        space: The space.
+        costs: As in :func:`within`, in the order of ``candidates``.
+        candidates: The subnets, e.g. a space.
 
     Raises:
-        UserError: If no subnet keeps all budgets. It names what the space offers, and the subnet that comes closest:
+        UserError: If no subnet keeps all budgets. It names what they offer, and the subnet that comes closest:
             whose largest relative violation is the smallest.
     """
     mask = within(budgets, costs)
@@ -118,7 +117,7 @@ def check_feasible(budgets: Sequence[Budget], costs: Mapping[str, np.ndarray], s
     asked = ' and '.join(f'{budget} (the space has {_range(costs[budget.quantity], budget.quantity)})' for budget in budgets)
     has = ', '.join(f'{_name(quantity)} {_amount(cost[nearest], quantity)}' for quantity, cost in costs.items()
                     if quantity in _EXAMPLES)
-    raise UserError(f'no subnet has {asked}; the nearest is {space[nearest]}: {has}')
+    raise UserError(f'no subnet has {asked}; the nearest is {candidates[nearest]}: {has}')
 
 
 def _number(text: str, suffix: bool) -> float | None:

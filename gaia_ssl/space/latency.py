@@ -169,10 +169,15 @@ class LatencyTable:
 
     def check_covers(self, space: ArchSpace, stem_kernel: int | None = None) -> None:
         """Raise a UserError unless every block of ``space`` was measured, and with ``stem_kernel`` if one is given."""
-        if stem_kernel is not None and stem_kernel != self.stem_kernel:
+        if stem_kernel is not None:
+            self.check_stem(stem_kernel)
+        self._check_measured(f'the space {space.min} … {space.max}', blocks_of_space(space))
+
+    def check_stem(self, stem_kernel: int) -> None:
+        """Raise a UserError unless the table was measured with ``stem_kernel``."""
+        if stem_kernel != self.stem_kernel:
             raise UserError(f'the latency table was measured with stem_kernel={self.stem_kernel}, the supernet has '
                             f'stem_kernel={stem_kernel}; measure one for it with tools/measure_latency.py')
-        self._check_measured(f'the space {space.min} … {space.max}', blocks_of_space(space))
 
     def _check_measured(self, what: str, blocks: list[str]) -> None:
         missing = [block for block in dict.fromkeys(blocks) if block not in self.milliseconds]

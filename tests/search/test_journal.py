@@ -1,6 +1,5 @@
 import os
 import pathlib
-import resource
 import subprocess
 import sys
 import threading
@@ -87,7 +86,25 @@ except UserError as error:
     journal = ScoreJournal(tmp_path, dict(a=1))
     assert [record[1] for record in journal] == [0, 1, 2, 3]
     assert journal.mend() == 0  # the part that was written is gone again
-    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
+
+
+def test_two_searches_do_not_write_in_one_folder(tmp_path):
+    journal = ScoreJournal(tmp_path, SETTINGS)
+    writer = journal.writer(0)
+    with pytest.raises(UserError, match='another search is writing here'):
+        journal.writer(0)
+    with pytest.raises(UserError, match='another search is writing here'):
+        journal.mend()
+    writer.close()
+    journal.mend()
+    journal.writer(0).close()
+
+
+def test_scores_without_their_settings_are_refused(tmp_path):
+    write(tmp_path)
+    (tmp_path / 'settings.json').unlink()
+    with pytest.raises(UserError, match='settings.json is missing'):
+        ScoreJournal(tmp_path, SETTINGS)
 
 
 def test_other_settings_are_refused_and_named(tmp_path):

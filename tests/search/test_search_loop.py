@@ -15,6 +15,7 @@ from PIL import Image
 from gaia_ssl.engine import TaskAwareSearchLoop
 from gaia_ssl.errors import UserError
 from gaia_ssl.files import claim_folder
+from gaia_ssl.precision import computes_bfloat16
 from gaia_ssl.search import PrefixEvaluator
 from tests import tiny
 from tests.search.test_similarity import by_hand
@@ -128,7 +129,7 @@ def test_other_images_are_another_search(paths):
 
 def test_a_part_of_the_images_is_evenly_spaced(paths, batches):
     runner(paths, num_images=5).test()
-    assert batches == [4, 1]
+    assert batches == [5]
     part = table(paths)
     for index in (1, 3, 5, 7, 9):
         (paths[0].parent / 'data' / f'{index:03d}.png').unlink()
@@ -145,6 +146,46 @@ def test_bfloat16_scores_resemble_float32_scores(paths):
     rough = table(paths).set_index('arch').sort_index()
     assert not rough['c2-c5'].equals(exact['c2-c5'])
     np.testing.assert_allclose(rough['c2-c5'], exact['c2-c5'], rtol=0.1)
+
+
+def test_a_last_image_by_itself_joins_the_batch_before(paths, batches):
+    runner(paths, num_images=9).test()
+    assert batches == [4, 5]
+
+
+def test_missing_units_are_not_passed_over(paths, monkeypatch):
+    """As where the machines of a search do not share the folder."""
+    monkeypatch.setattr('gaia_ssl.engine.loops.task_aware_search_loop.share_of_process', lambda todo, *_: todo[:5])
+    with pytest.raises(UserError, match=r'units are missing in .*do all machines share'):
+        runner(paths).test()
+
+
+def test_features_that_are_not_finite(paths):
+    checkpoint = torch.load(paths[1], weights_only=True)
+    checkpoint['state_dict']['backbone.layer4.0.conv3.weight'][:] = torch.nan
+    torch.save(checkpoint, paths[1])
+    with pytest.raises(UserError, match='features are not finite'):
+        runner(paths).test()
+
+
+@pytest.mark.parametrize('change, message', [
+    (lambda config: config.test_dataloader.dataset.pipeline[1].update(scale=40), 'pipeline was'),
+    (lambda config: config.model.backbone.update(dilations=(1, 1, 1, 2), strides=(1, 2, 2, 1)), 'backbone was'),
+    (lambda config: config.model.data_preprocessor.update(mean=[1, 2, 3]), 'trained with mean'),
+])
+def test_what_changes_the_features_is_another_search(paths, change, message):
+    runner(paths).test()
+    config = Config.fromfile(paths[0])
+    config.work_dir = str(paths[0].parent / 'run')
+    config.test_cfg.checkpoint = str(paths[1])
+    change(config)
+    with pytest.raises(UserError, match=message):
+        Runner.from_cfg(config).test()
+
+
+def test_the_default_dtype_is_what_the_machine_is_fast_at(paths):
+    loop = runner(paths, dtype=None).test_loop
+    assert loop.dtype == ('bfloat16' if computes_bfloat16() else 'float32')
 
 
 @pytest.mark.parametrize('settings, message', [

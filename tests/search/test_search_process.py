@@ -4,7 +4,6 @@ import json
 import multiprocessing
 import os
 import pathlib
-import resource
 import sys
 import time
 from types import SimpleNamespace
@@ -16,6 +15,7 @@ from PIL import Image
 
 from gaia_ssl import Arch
 from gaia_ssl.checkpoint import file_hash
+from gaia_ssl.space import LatencyTable
 from tests import tiny
 
 BATCHES = 8
@@ -26,7 +26,7 @@ def search(tmp_path_factory) -> SimpleNamespace:
     """A config, a checkpoint, and the work folder of a search of 32 archs on 30 images that nothing disturbed."""
     root = tmp_path_factory.mktemp('search')
     test_cfg = dict(type='gaia_ssl.TaskAwareSearchLoop', tasks=['c2-c5', 'z'], archs='all', resolution=32,
-                    group_edges=list(tiny.EDGES))
+                    group_edges=list(tiny.EDGES), dtype='float32')
     config = tiny.write_config(root / 'tiny.py', tiny.photos(root / 'data', 30), test_cfg=test_cfg)
     checkpoint = tiny.save_supernet(root / 'supernet.pth')
     result = tiny.run_tool('search.py', config, checkpoint, '--work-dir', root / 'whole')
@@ -200,7 +200,6 @@ def test_a_full_disk_ends_in_one_line_and_keeps_the_scores(search, tmp_path):
     last = result.stderr.rstrip().splitlines()[-1]
     assert last.startswith('error: ') and '0000.journal' in last and '--resume' in last
     assert 0 < (tmp_path / 'full' / 'scores' / '0000.journal').stat().st_size <= limit
-    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
 
     result = tiny.run(*command, '--resume')
     assert result.returncode == 0, result.stderr
@@ -229,6 +228,31 @@ def test_budgets_on_the_command_line(search, tmp_path):
     kept = whole[whole['flops'].between(2e6, 3e6) & (whole['params'] <= 15e3)]
     assert sorted(table['arch']) == sorted(kept['arch']) and 0 < len(table) < 32
     assert table['group'].unique().tolist() == ['flops in 2M:3M, params in :15K']
+
+
+@pytest.mark.parametrize('arguments', [('--num-images', 1), ('--archs', 2, '--num-images', 4)])
+def test_too_little_for_statistics(search, tmp_path, arguments):
+    """Without intervals or agreement there is still a table."""
+    result = tiny.run_tool('search.py', search.config, search.checkpoint, '--work-dir', tmp_path / 'run', *arguments)
+    assert result.returncode == 0, result.stderr
+    assert 'Best subnet of each budget group' in result.stdout and 'note: ' in result.stdout
+
+
+def test_a_ranking_by_latency(search, tmp_path):
+    table = tmp_path / 'latency.json'
+    result = tiny.run_tool('measure_latency.py', table, '--config', search.config, '--resolution', 32, '--check', 0,
+                           '--repeats', 1)
+    assert result.returncode == 0, result.stderr
+    latency = LatencyTable.load(table)
+    bound = float(np.median(latency.of_space(tiny.SPACE)))
+    result = tiny.run_tool('search.py', search.config, search.checkpoint, '--work-dir', tmp_path / 'run', '--num-images', 8,
+                           '--latency-table', table, '--latency-ms', f':{bound!r}')
+    assert result.returncode == 0, result.stderr
+    ranked = pd.read_csv(tmp_path / 'run' / 'ranking.csv')
+    assert set(ranked['arch']) == {str(arch) for arch in tiny.SPACE if latency.of(arch) <= bound}
+    assert ranked['latency_ms'].max() <= bound and len(ranked) >= 16
+    found = json.loads((tmp_path / 'run' / 'best.json').read_text())['search']
+    assert 'batch_size 1' in found['latency'] and found['budgets'] == [f'latency_ms in :{bound:.10g}']
 
 
 def test_archs_from_a_file(search, tmp_path):

@@ -104,6 +104,13 @@ def test_a_latency_budget_equals_brute_force():
     np.testing.assert_allclose(selection.costs['latency_ms'], [latency[arch] for arch in selection.archs()])
 
 
+def test_latencies_of_another_stem_are_refused():
+    table = LatencyTable(dict.fromkeys(blocks_of_space(tiny.SPACE), 1.0), dict(space=tiny.SPACE.to_dict(), stem_kernel=7))
+    for archs in ('all', [str(tiny.SPACE.max)]):
+        with pytest.raises(UserError, match='stem_kernel=7, the supernet has stem_kernel=3'):
+            choose(archs, groups=None, latency=table)
+
+
 def test_a_number_is_drawn_from_within_the_budgets():
     selection = choose(3, budgets=[('params', ':20e3')], groups=FlopsGroups((1.1e6, 2e6, 3e6)))
     assert len(selection.archs()) == 6 and (selection.costs['params'] <= 20e3).all()

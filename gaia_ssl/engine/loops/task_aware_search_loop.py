@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,13 +20,14 @@ from torch.utils.data import DataLoader
 from gaia_ssl.checkpoint import load_checkpoint
 from gaia_ssl.datasets.unreadable import UnreadableImages
 from gaia_ssl.errors import UserError
-from gaia_ssl.models.supernet_meta import read_supernet_meta
+from gaia_ssl.models.supernet_meta import read_supernet_meta, supernet_meta
+from gaia_ssl.precision import computes_bfloat16
 from gaia_ssl.progress import Progress
 from gaia_ssl.registry import LOOPS
 from gaia_ssl.search.journal import ScoreJournal
 from gaia_ssl.search.node_scores import NodeScores, pack_scores, unpack_scores
 from gaia_ssl.search.outcome import write_outcome
-from gaia_ssl.search.plan import ImageBatches, amount, describe_cost, search_settings, share_of_process
+from gaia_ssl.search.plan import ImageBatches, amount, describe_cost, expected_bytes, search_settings, share_of_process
 from gaia_ssl.search.prefix_evaluator import PrefixEvaluator, UnitScores
 from gaia_ssl.search.selection import Selection, select_archs
 from gaia_ssl.search.task import features_of
@@ -56,7 +58,8 @@ class TaskAwareSearchLoop(BaseLoop):
             there. With budgets and no edges, all archs within the budgets are one group.
         resolution: Image side for the multiply-adds, not for the images.
         temperature: Of the relations (tau).
-        dtype: Of the forward passes, ``float32`` or ``bfloat16``.
+        dtype: Of the forward passes, ``float32`` or ``bfloat16``; default bfloat16 where it is native, as the two rank alike
+            (docs/results.md).
         seed: Of the draw of archs, and of the bootstrap.
         threads: On CPUs, so many parts of the tree are walked at once; default as many as torch's threads.
         max_unreadable: The share of unreadable images above which the search stops.
@@ -75,13 +78,16 @@ class TaskAwareSearchLoop(BaseLoop):
                  group_edges: Sequence[float] | None = None,
                  resolution: int = 224,
                  temperature: float = 0.2,
-                 dtype: str = 'float32',
+                 dtype: str | None = None,
                  seed: int = 0,
                  threads: int | None = None,
                  max_unreadable: float = 0.01) -> None:
         super().__init__(runner, dataloader)
         if checkpoint is None:
             raise UserError('no checkpoint to search; run tools/search.py CONFIG CHECKPOINT')
+        if isinstance(tasks, str):
+            tasks = [tasks]
+        dtype = dtype or ('bfloat16' if computes_bfloat16() else 'float32')
         if dtype not in DTYPES:
             raise UserError(f"dtype is '{dtype}'; choose from {', '.join(DTYPES)}")
         if threads is not None and threads < 1:
@@ -105,17 +111,43 @@ class TaskAwareSearchLoop(BaseLoop):
 
     def run(self) -> dict[str, float]:
         """Search; returns the similarity of each task's and group's winner, e.g. ``{'c2-c5/3-4G': -0.012}``."""
+        if self.dtype == 'float32':
+            torch.backends.cudnn.allow_tf32 = False  # which has bfloat16's precision, roughly
         self._load_weights()
+        if self.latency is not None and self.latency.provenance.get('resolution') != self.resolution:
+            measured = self.latency.provenance.get('resolution')
+            self.runner.logger.warning(f'the latencies are of {measured} px, the FLOPs of {self.resolution} px')
         selection = self._select(self.archs)
-        settings = search_settings(self.checkpoint, self.batches, selection.tree, self.features, self.temperature, self.dtype)
+        settings = search_settings(self.checkpoint, self._model_settings(), self.batches, selection.tree, self.features,
+                                   self.temperature, self.dtype, self._device().type)
         journal = self._open_journal(settings)
         self._score(selection, journal)
         best = [None]
         if is_main_process():
             scores = self._read_scores(selection, journal)
-            best[0] = write_outcome(self.folder, selection, scores, self.tasks, settings, self.resolution, self.seed)
+            best[0] = write_outcome(self.folder, selection, scores, self.tasks, self._found(settings), self.resolution,
+                                    self.seed)
         broadcast_object_list(best)
         return best[0]
+
+    def _model_settings(self) -> dict[str, Any]:
+        """What of the config changes the features, beside the weights."""
+        backbone = {name: value for name, value in self.runner.cfg.model.backbone.items() if name != 'space'}
+        return dict(supernet=supernet_meta(self.model), backbone=backbone)
+
+    def _found(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """How the winners were found, in plain values."""
+        measured = self.latency.provenance if self.latency else {}
+        latency = {name: measured.get(name) for name in ('device', 'batch_size', 'resolution', 'dtype', 'threads')}
+        return dict(
+            checkpoint=self.checkpoint,
+            data=self.batches.folder(),
+            **settings,
+            budgets=[str(budget) for budget in self.budgets],
+            group_edges=None if self.groups is None else list(self.groups.edges),
+            resolution=self.resolution,
+            seed=self.seed,
+            latency=', '.join(f'{name} {value}' for name, value in latency.items()) if measured else None)
 
     def _select(self, archs: str | int | Sequence[str]) -> Selection:
         backbone = self.model.backbone
@@ -124,10 +156,15 @@ class TaskAwareSearchLoop(BaseLoop):
 
     def _load_weights(self) -> None:
         checkpoint = load_checkpoint(self.checkpoint)
-        space, own = read_supernet_meta(checkpoint, self.checkpoint)['space'], self.model.backbone.space
+        meta, here = read_supernet_meta(checkpoint, self.checkpoint), supernet_meta(self.model)
+        space, own = meta['space'], self.model.backbone.space
         if space != own:
             raise UserError(f'{self.checkpoint}: trained on the space {space.min} … {space.max} of {len(space)} archs, but the '
                             f'config has {own.min} … {own.max} of {len(own)}; use the config it was trained with')
+        for name in ('stem_kernel', 'mean', 'std', 'to_rgb'):
+            if meta[name] != here[name]:
+                raise UserError(f'{self.checkpoint}: trained with {name} {meta[name]}, but the config has {here[name]}; use '
+                                'the config it was trained with')
         try:
             self.model.load_state_dict(checkpoint['state_dict'])
         except RuntimeError as error:
@@ -156,20 +193,32 @@ class TaskAwareSearchLoop(BaseLoop):
         total = sum(macs[unit] * self.batches.size(batch) for batch, unit in mine)
         logger = self.runner.logger
         logger.info(describe_cost(selection, self.batches, self._input_size(), len(done)))
-        progress = Progress(sum(int(rows[unit]) for _, unit in mine), 'archs', logger.info, total_weight=total)
+        memory = expected_bytes(self.model.backbone.space, min(self.batches.batch_size, self.batches.num_images),
+                                *self._input_size(), DTYPES[self.dtype].itemsize, threads)
+        logger.info(f'in {self.dtype}, on {threads} threads; at most about {memory / 1e9:.1f} GB besides the model '
+                    '(less with a smaller test_dataloader.batch_size or test_cfg.threads)')
+
+        def archs(batch: int, unit: int) -> float:
+            return int(rows[unit]) * self.batches.size(batch) / self.batches.num_images
+
+        what = 'archs' if get_world_size() == 1 else "archs of this process's share"
+        progress = Progress(sum(archs(*pair) for pair in mine), what, logger.info, total_weight=total)
         writer = journal.writer(get_rank())
 
         def keep(batch: int, unit: int, scores: UnitScores) -> None:
             writer.append(batch, unit, pack_scores(scores))
-            progress.advance(int(rows[unit]), macs[unit] * self.batches.size(batch))
+            progress.advance(archs(batch, unit), macs[unit] * self.batches.size(batch))
 
         unreadable = UnreadableImages(self.max_unreadable, total=self.batches.num_images)
         try:
             score_batches(evaluators, tree, self._load(mine, unreadable, evaluators[0], total), keep)
         finally:
             writer.close()
-        if any(all_gather_object(len(unreadable.paths))) and unreadable.paths:
-            logger.warning(unreadable.summary())
+        everybodys = UnreadableImages(self.max_unreadable, total=self.batches.num_images)
+        for paths in all_gather_object(list(unreadable.paths)):
+            everybodys.update(paths)
+        if everybodys.paths:
+            logger.warning(everybodys.summary())
         barrier()
 
     def _load(self, todo: Sequence[tuple[int, int]], unreadable: UnreadableImages, evaluator: PrefixEvaluator,
@@ -206,9 +255,16 @@ class TaskAwareSearchLoop(BaseLoop):
 
     def _read_scores(self, selection: Selection, journal: ScoreJournal) -> NodeScores:
         scores = NodeScores(selection.tree, self.features, self.batches.num_images)
+        there = {(batch, unit) for batch, unit, _ in journal}
+        units = selection.tree.num_units * len(self.batches)
+        if len(there) < units:
+            raise UserError(f'{units - len(there)} of {units} units are missing in {self.folder}/scores; do all machines share '
+                            'this folder? --resume computes them')
         for batch, unit, payload in journal:
             scores.put(unit, self.batches.first_image(batch),
                        unpack_scores(payload, selection.tree, unit, self.features, self.batches.size(batch)))
+        if not scores.are_finite():
+            raise UserError(f'{self.checkpoint}: some features are not finite; use a checkpoint of a run that did not diverge')
         return scores
 
     def _input_size(self) -> tuple[int, int]:

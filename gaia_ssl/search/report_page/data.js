@@ -22,8 +22,9 @@ const dimensions = report.dimensions.map(dimension => ({...dimension, digits: di
 const tasks = report.tasks.map(task => {
   const values = unpack(task, -Infinity);
   const title = task.name === 'z' ? 'mean cosine with the teacher' : 'similarity to the teacher (nats, 0 is equal)';
-  return {...task, values, unit: 1, title, short: task.name === 'z' ? 'Cosine' : 'Similarity',
-    winners: report.winners.filter(winner => winner.task === task.name)};
+  const winners = report.winners.filter(winner => winner.task === task.name);
+  return {...task, values, unit: 1, title, short: task.name === 'z' ? 'Cosine' : 'Similarity', winners,
+    decimals: decimalsOf(winners)};
 });
 const costs = report.costs.map(describeCost);
 
@@ -54,8 +55,14 @@ function costText(cost, value) {
   return Number.isFinite(value) ? `${(value / cost.unit).toFixed(cost.digits)} ${cost.symbol}` : DASH;
 }
 
-function scoreText(value) {
-  return Number.isFinite(value) ? value.toFixed(4) : DASH;
+/** As many decimals as the narrowest interval needs. */
+function decimalsOf(winners) {
+  const halves = winners.map(({low, high}) => (high - low) / 2).filter(half => half > 0);
+  return Math.min(7, Math.max(4, Math.ceil(-Math.log10(Math.min(1e-4, ...halves)))));
+}
+
+function scoreText(task, value) {
+  return Number.isFinite(value) ? value.toFixed(task.decimals) : DASH;
 }
 
 /** Points by falling similarity; those without one are left out. */

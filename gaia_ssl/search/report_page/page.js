@@ -116,13 +116,13 @@ function showResult() {
   byId('arch').textContent = arch;
   byId('command').textContent = report.exportCommand.replaceAll('{arch}', () => arch);
   byId('facts').replaceChildren(...[
-    [task.short, scoreText(task.values[shown])],
+    [task.short, scoreText(task, task.values[shown])],
     ...costs.map(cost => [cost.label, costText(cost, cost.values[shown])]),
     ['Subnets within', feasible.toLocaleString('en')],
   ].map(([name, value]) => element('div', {}, element('dt', {}, name), element('dd', {}, value))));
   const better = chosen && best >= 0 && best !== shown;
   byId('note').hidden = !better;
-  if (better) byId('note').textContent = `Within the budgets, ${archText(best)} scores ${scoreText(task.values[best])}.`;
+  if (better) byId('note').textContent = `Within the budgets, ${archText(best)} scores ${scoreText(task, task.values[best])}.`;
 }
 
 function choose(index, heading) {
@@ -152,17 +152,17 @@ async function copy(button, source) {
 function showWinners() {
   const {task} = state, table = byId('winners');
   for (const place of document.querySelectorAll('.task')) place.textContent = task.name;
-  const interval = ({low, high}) => low === null || high === null ? DASH : `[${scoreText(low)}, ${scoreText(high)}]`;
+  const interval = ({low, high}) => low === null || high === null ? DASH : `[${scoreText(task, low)}, ${scoreText(task, high)}]`;
   const lead = (winner, other) => {
-    if (other === null || winner.similarity === null) return [scoreText(other)];
+    if (other === null || winner.similarity === null) return [scoreText(task, other)];
     const gap = winner.similarity - other;
-    return [scoreText(other), ' ', element('small', {}, (gap < 0 ? '' : '+') + scoreText(gap))];
+    return [scoreText(task, other), ' ', element('small', {}, (gap < 0 ? '' : '+') + scoreText(task, gap))];
   };
   const columns = [
     ['Group', winner => [element('button', {type: 'button', title: 'Set the budgets to this subnet'}, winner.group)]],
     ['Subnet', winner => [element('code', {}, winner.arch)]],
     ...costs.map(cost => [cost.label, winner => [costText(cost, winner[cost.name])]]),
-    [task.short, winner => [element('b', {}, scoreText(winner.similarity)), ' ', element('span', {}, interval(winner))]],
+    [task.short, winner => [element('b', {}, scoreText(task, winner.similarity)), ' ', element('span', {}, interval(winner))]],
     ['Tied', winner => [winner.tied === null ? DASH : winner.tied.toLocaleString('en')]],
     ['Most FLOPs', winner => lead(winner, winner.most_flops_similarity)],
     ['Random', winner => lead(winner, winner.random_similarity)],
@@ -248,7 +248,7 @@ function hover(index) {
   tip.hidden = index < 0;
   if (index >= 0) {
     const facts = [...costs.map(cost => `${cost.label} ${costText(cost, cost.values[index])}`),
-      `${state.task.short} ${scoreText(state.task.values[index])}`];
+      `${state.task.short} ${scoreText(state.task, state.task.values[index])}`];
     tip.replaceChildren(element('code', {}, archText(index)), ...facts.map(fact => element('div', {}, fact)));
     const x = chart.px[index], y = chart.py[index];
     tip.style.left = `${Math.max(4, x + 14 + tip.offsetWidth > chart.width ? x - 14 - tip.offsetWidth : x + 14)}px`;
