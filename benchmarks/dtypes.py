@@ -1,6 +1,6 @@
 """How alike two searches of the same archs rank them within each group, e.g. one in float32 and one in bfloat16.
 
-    python benchmarks/dtypes.py SEARCH_FLOAT32 SEARCH_BFLOAT16
+    python benchmarks/dtypes.py SEARCH_FLOAT32 SEARCH_BFLOAT16 --name NAME
 """
 
 import argparse
@@ -19,6 +19,7 @@ from gaia_ssl.search import TASKS
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('searches', type=Path, nargs=2, help='work folders of two searches')
+    parser.add_argument('--name', required=True, help='results/dtypes_NAME.json')
     arguments = parser.parse_args()
     first, second = (pd.read_csv(folder / 'ranking.csv', keep_default_na=False).set_index('arch')
                      for folder in arguments.searches)
@@ -41,7 +42,7 @@ def main() -> None:
         table.add_row(row['task'], row['group'], str(row['archs']), f"{row['spearman']:.5f}",
                       'yes' if row['same_winner'] else 'no', f"{row['loss']:.2g}", f"{row['largest_difference']:.2g}")
     Console().print(table)
-    record.write('dtypes', dict(dtypes=names, images=settings[0]['images'], archs=len(first), rows=rows))
+    record.write(f'dtypes_{arguments.name}', dict(dtypes=names, images=settings[0]['images'], archs=len(first), rows=rows))
 
 
 if __name__ == '__main__':

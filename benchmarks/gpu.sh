@@ -20,4 +20,4 @@ for dtype in bfloat16 float32; do
   time python tools/search.py configs/search/c2-c5_coco.py "$CHECKPOINT" --work-dir "$OUT/search_$dtype" --resume \
     --latency-table "$OUT/latency.json" --cfg-options "test_dataloader.dataset.data_root=$IMAGES" "test_cfg.dtype=$dtype"
 done
-python benchmarks/dtypes.py "$OUT/search_float32" "$OUT/search_bfloat16"
+python benchmarks/dtypes.py "$OUT/search_float32" "$OUT/search_bfloat16" --name gpu

@@ -195,7 +195,7 @@ class TaskAwareSearchLoop(BaseLoop):
         logger.info(describe_cost(selection, self.batches, self._input_size(), len(done)))
         memory = expected_bytes(self.model.backbone.space, min(self.batches.batch_size, self.batches.num_images),
                                 *self._input_size(), DTYPES[self.dtype].itemsize, threads)
-        logger.info(f'in {self.dtype}, on {threads} threads; at most about {memory / 1e9:.1f} GB besides the model '
+        logger.info(f'in {self.dtype}, on {threads} threads; about {memory / 1e9:.1f} GB at most besides the model '
                     '(less with a smaller test_dataloader.batch_size or test_cfg.threads)')
 
         def archs(batch: int, unit: int) -> float:
