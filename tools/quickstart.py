@@ -54,7 +54,7 @@ def main() -> None:
 
     step(2, 'train one supernet on these images, without labels (2 to 3 minutes)')
     supernet = train(run / 'supernet', images)
-    step(3, 'score all of its subnets on these images, without labels (1 minute)')
+    step(3, 'score all of its subnets on these images, without labels (under a minute)')
     search(run / 'search', images, supernet)
     arch = json.loads((run / 'search' / 'best.json').read_text())['best']['c2-c5'][GROUP]['arch']
     step(4, f'export the best of the group {GROUP}, {arch}')

@@ -50,6 +50,10 @@ class ArchTree:
         starts = self.starts[UNIT_LEVEL]
         return int(starts[unit]), int(starts[unit + 1]) if unit + 1 < len(starts) else len(self)
 
+    def unit_sizes(self) -> np.ndarray:
+        """Archs in each unit, ``(num_units,)``."""
+        return np.diff([*self.starts[UNIT_LEVEL], len(self)])
+
     def stage_nodes(self, stage: int) -> np.ndarray:
         """The first row of each distinct output of ``stage`` (0 to 3)."""
         return self.starts[3 + 2 * stage]

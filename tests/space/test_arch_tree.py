@@ -76,6 +76,7 @@ def test_subtrees_agree_in_a_prefix(archs):
 def test_each_node_has_one_owner(archs):
     tree = ArchTree(archs)
     assert sum(stop - start for start, stop in map(tree.unit_rows, range(tree.num_units))) == len(tree)
+    assert tree.unit_sizes().tolist() == [stop - start for start, stop in map(tree.unit_rows, range(tree.num_units))]
     for stage in range(4):
         owned = [range(*tree.owned(stage, unit).indices(10**6)) for unit in range(tree.num_units)]
         assert list(itertools.chain(*owned)) == list(range(len({row[:3 + 2 * stage] for row in map(tuple, tree.numbers)})))

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from mmengine.dist import all_gather_object, barrier, broadcast_object_list, get_rank, get_world_size, is_main_process
 from mmengine.evaluator import Evaluator
@@ -189,7 +188,7 @@ class TaskAwareSearchLoop(BaseLoop):
         threads = self.threads or (1 if self._device().type == 'cuda' else torch.get_num_threads())
         evaluators = [PrefixEvaluator(self.model, self.features, self.temperature, DTYPES[self.dtype])]
         evaluators += [evaluators[0].twin() for _ in range(threads - 1)]
-        rows = np.diff([*tree.starts[6], len(tree)])
+        sizes = tree.unit_sizes()
         total = sum(macs[unit] * self.batches.size(batch) for batch, unit in mine)
         logger = self.runner.logger
         logger.info(describe_cost(selection, self.batches, self._input_size(), len(done)))
@@ -199,7 +198,7 @@ class TaskAwareSearchLoop(BaseLoop):
                     '(less with a smaller test_dataloader.batch_size or test_cfg.threads)')
 
         def archs(batch: int, unit: int) -> float:
-            return int(rows[unit]) * self.batches.size(batch) / self.batches.num_images
+            return int(sizes[unit]) * self.batches.size(batch) / self.batches.num_images
 
         what = 'archs' if get_world_size() == 1 else "archs of this process's share"
         progress = Progress(sum(archs(*pair) for pair in mine), what, logger.info, total_weight=total)
