@@ -5,6 +5,7 @@ The table gives any subnet's latency as a sum, and is checked on whole networks 
 
 import argparse
 import dataclasses
+import tempfile
 from pathlib import Path
 
 from rich.box import SIMPLE
@@ -38,6 +39,11 @@ def main() -> None:
         raise UserError(f'{out} is a folder; give a file for the table')
     if out.exists() and not arguments.overwrite:
         raise UserError(f'{out} exists already; replace it with --overwrite, or choose another file')
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out.parent).close()  # rather than after minutes of measuring
+    except OSError as error:
+        raise UserError(f'{out}: cannot be written there ({error.strerror}); choose another file') from error
     if arguments.check < 0:
         raise UserError(f'check is {arguments.check}; give a number of networks, or 0 for no check')
     space, stem_kernel = supernet_space(arguments.config) if arguments.config else (DATA_SPACE, 7)

@@ -67,6 +67,8 @@ def test_bad_values_are_errors_of_one_line(tmp_path, config, error, monkeypatch)
 
 def test_bad_paths_are_errors_of_one_line(tmp_path, config, error):
     assert 'is a folder' in error(tmp_path, '--config', config, '--overwrite')
+    (tmp_path / 'file').write_text('')
+    assert 'cannot be written there' in error(tmp_path / 'file' / 'table.json', '--config', config)
     assert 'no such config file' in error(tmp_path / 'table.json', '--config', tmp_path / 'nothing.py')
     for name, text, message in (('broken', 'model = dict(', 'not a config'), ('empty', '', 'no model.backbone.space'),
                                 ('none', "model = dict(backbone=dict(type='ResNet'))", 'no model.backbone.space'),
