@@ -23,7 +23,8 @@ def plot_pareto(ranking: pd.DataFrame, tasks: Sequence[str], path: str | os.Path
         gflops = ranking['flops'].to_numpy() / 1e9
         front = pareto_front(gflops, ranking[task].to_numpy())
         chosen = best[best['task'] == task]
-        axis.scatter(gflops, ranking[task], s=12, alpha=0.5, color='0.6', label=f'{len(ranking)} subnets scored')
+        axis.scatter(gflops, ranking[task], s=min(12, max(1, 30000 / len(ranking))), alpha=0.5, color='0.6',
+                     label=f'{len(ranking):,} subnets scored')
         axis.plot(gflops[front], ranking[task].to_numpy()[front], color='tab:blue', drawstyle='steps-post',
                   label='Pareto front')
         axis.scatter(chosen['flops'] / 1e9, chosen[task], s=48, marker='*', color='tab:red', zorder=3,
