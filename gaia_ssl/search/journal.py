@@ -18,6 +18,7 @@ from gaia_ssl.files import atomic_path
 
 _HEADER = struct.Struct('<4sIIII')  # magic, image batch, unit, bytes of the payload, CRC-32 of all that follows the magic
 _MAGIC = b'gaia'
+SETTINGS = 'settings.json'
 
 
 class ScoreJournal:
@@ -35,10 +36,8 @@ class ScoreJournal:
 
     def __init__(self, folder: str | os.PathLike, settings: dict[str, Any]) -> None:
         self._folder = pathlib.Path(folder)
-        path = self._folder / 'settings.json'
         settings = json.loads(json.dumps(settings))
-        if path.is_file():
-            earlier = json.loads(path.read_text(encoding='utf-8'))
+        if earlier := self.settings_in(folder):
             differing = [key for key in {**settings, **earlier} if settings.get(key) != earlier.get(key)]
             if differing:
                 each = '; '.join(f'{key} was {_short(earlier.get(key))}, now {_short(settings.get(key))}' for key in differing)
@@ -46,8 +45,14 @@ class ScoreJournal:
         elif any(self._folder.glob('*.journal')):
             raise UserError(f'{self._folder} holds scores whose settings.json is missing; use --overwrite or another folder')
         else:
-            with atomic_path(path) as temporary:
+            with atomic_path(self._folder / SETTINGS) as temporary:
                 temporary.write_text(json.dumps(settings), encoding='utf-8')
+
+    @staticmethod
+    def settings_in(folder: str | os.PathLike) -> dict[str, Any]:
+        """The settings that a folder was begun under; empty if it was not."""
+        path = pathlib.Path(folder) / SETTINGS
+        return json.loads(path.read_text(encoding='utf-8')) if path.is_file() else {}
 
     def __iter__(self) -> Iterator[tuple[int, int, bytes]]:
         """Image batch, unit and payload of every whole record."""

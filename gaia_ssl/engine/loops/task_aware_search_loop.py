@@ -33,6 +33,7 @@ from gaia_ssl.search.task import features_of
 from gaia_ssl.search.workers import score_batches
 from gaia_ssl.space import Budget, FlopsGroups, LatencyTable
 
+SCORES = 'scores'
 DTYPES = {'float32': torch.float32, 'bfloat16': torch.bfloat16}
 
 
@@ -58,7 +59,7 @@ class TaskAwareSearchLoop(BaseLoop):
         resolution: Image side for the multiply-adds, not for the images.
         temperature: Of the relations (tau).
         dtype: Of the forward passes, ``float32`` or ``bfloat16``; default bfloat16 where it is native, as the two rank alike
-            (docs/results.md).
+            (docs/results.md); a search that goes on keeps its own.
         seed: Of the draw of archs, and of the bootstrap.
         threads: On CPUs, so many parts of the tree are walked at once; default as many as torch's threads.
         max_unreadable: The share of unreadable images above which the search stops.
@@ -86,8 +87,7 @@ class TaskAwareSearchLoop(BaseLoop):
             raise UserError('no checkpoint to search; run tools/search.py CONFIG CHECKPOINT')
         if isinstance(tasks, str):
             tasks = [tasks]
-        dtype = dtype or ('bfloat16' if computes_bfloat16() else 'float32')
-        if dtype not in DTYPES:
+        if dtype is not None and dtype not in DTYPES:
             raise UserError(f"dtype is '{dtype}'; choose from {', '.join(DTYPES)}")
         if threads is not None and threads < 1:
             raise UserError(f'threads is {threads}; give 1 or more')
@@ -110,6 +110,7 @@ class TaskAwareSearchLoop(BaseLoop):
 
     def run(self) -> dict[str, float]:
         """Search; returns the similarity of each task's and group's winner, e.g. ``{'c2-c5/3-4G': -0.012}``."""
+        self.dtype = self._agree_on_dtype()
         if self.dtype == 'float32':
             torch.backends.cudnn.allow_tf32 = False  # which has bfloat16's precision, roughly
         self._load_weights()
@@ -128,6 +129,13 @@ class TaskAwareSearchLoop(BaseLoop):
                                     self.seed)
         broadcast_object_list(best)
         return best[0]
+
+    def _agree_on_dtype(self) -> str:
+        """That of the config, or of the search to go on with, or what the main process's device is fast at."""
+        agreed = [self.dtype or ScoreJournal.settings_in(self.folder / SCORES).get('dtype')
+                  or ('bfloat16' if computes_bfloat16() else 'float32')]
+        broadcast_object_list(agreed)
+        return agreed[0]
 
     def _model_settings(self) -> dict[str, Any]:
         """What of the config changes the features, beside the weights."""
@@ -171,7 +179,7 @@ class TaskAwareSearchLoop(BaseLoop):
                             f"{' '.join(str(error).split())[:300]}") from error
 
     def _open_journal(self, settings: dict) -> ScoreJournal:
-        folder = self.folder / 'scores'
+        folder = self.folder / SCORES
         if is_main_process():  # begins or mends the folder before the other processes look
             if ScoreJournal(folder, settings).mend():
                 self.runner.logger.warning(f'{folder}: a unit that was being written when the search stopped is done again')
@@ -257,8 +265,8 @@ class TaskAwareSearchLoop(BaseLoop):
         there = {(batch, unit) for batch, unit, _ in journal}
         units = selection.tree.num_units * len(self.batches)
         if len(there) < units:
-            raise UserError(f'{units - len(there)} of {units} units are missing in {self.folder}/scores; do all machines share '
-                            'this folder? --resume computes them')
+            raise UserError(f'{units - len(there)} of {units} units are missing in {self.folder / SCORES}; do all machines '
+                            'share this folder? --resume computes them')
         for batch, unit, payload in journal:
             scores.put(unit, self.batches.first_image(batch),
                        unpack_scores(payload, selection.tree, unit, self.features, self.batches.size(batch)))
