@@ -53,8 +53,8 @@ def main() -> None:
     check_same_images(run, images)
 
     step(2, 'train one supernet on these images, without labels (2 to 3 minutes)')
-    console.print('(In so short a run the loss may rise again as the learning rate falls: at first, keys in the queue are told\n'
-                  'from new ones by their age. It says little; kNN accuracy does, see docs/usage.md.)')
+    console.print('In so short a run the loss may rise again as the learning rate falls: at first, keys in the queue are\n'
+                  'told from new ones by their age. It says little; kNN accuracy does (see docs/usage.md).')
     supernet = train(run / 'supernet', images)
     step(3, 'score all of its subnets on these images, without labels (under a minute)')
     search(run / 'search', images, supernet)
