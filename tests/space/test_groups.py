@@ -25,6 +25,21 @@ def test_names():
     assert FlopsGroups((150e6, 300e6)).names == ('150-300M', )
 
 
+@pytest.mark.parametrize('flops, names', [
+    ((1.665e9, 15.51e9), ('1-2G', '2-3G', '3-4G', '4-5G', '5-6G', '6-7G', '7-8G')),
+    ((0.5e9, 2.3e9), ('0-1G', '1-2G', '2-3G')),
+    ((0.11e9, 0.36e9), ('110-160M', '160-210M', '210-270M', '270-320M', '320-370M')),
+    ((4.09e9, 4.09e9), ('4-5G', )),
+    ((12.1e9, ), ('12-13G', )),
+    ((9.5e9, 12.1e9), ('9-10G', '10-11G', '11-12G', '12-13G')),
+    ((5e6, ), ('0-1G', )),
+])
+def test_groups_of_what_there_is(flops, names):
+    groups = FlopsGroups.of(np.array(flops))
+    assert groups.names == names
+    assert all(groups.assign(flops) >= 0) or flops[-1] > 8e9 > flops[0]  # the paper's groups end there
+
+
 @pytest.mark.parametrize('edges', [(), (1e9, ), (2e9, 1e9), (1e9, 1e9)])
 def test_bad_edges(edges):
     with pytest.raises(UserError, match='ascending'):
