@@ -14,6 +14,7 @@ import mmengine
 import torch
 
 import gaia_ssl
+from gaia_ssl.evaluation.latency import processor_name
 from gaia_ssl.files import atomic_path
 
 RESULTS = Path(__file__).parent / 'results'
@@ -50,18 +51,10 @@ def write(name: str, results: dict) -> None:
         date=datetime.date.today().isoformat(),
         versions=dict(gaia_ssl=gaia_ssl.__version__, torch=torch.__version__, mmengine=mmengine.__version__,
                       python=platform.python_version()),
-        machine=dict(processor=processor(), threads=torch.get_num_threads(),
+        machine=dict(processor=processor_name(), threads=torch.get_num_threads(),
                      gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None),
         results=results)
     path = RESULTS / f'{name}.json'
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(record, indent=2) + '\n', encoding='utf-8')
     print(f'written: {path}')
-
-
-def processor() -> str:
-    """The processor's name."""
-    info = Path('/proc/cpuinfo')
-    names = [line.split(':')[1].strip() for line in info.read_text().splitlines() if line.startswith('model name')] \
-        if info.exists() else []
-    return names[0] if names else platform.processor() or platform.machine()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from gaia_ssl.datasets.batches import evenly_spaced, in_batches
 from gaia_ssl.datasets.image_folder import ImageFolder
 from gaia_ssl.datasets.unreadable import UnreadableImages
 from gaia_ssl.errors import UserError
@@ -55,13 +56,12 @@ class CenterCrops:
         if self.resolution < 1 or self.batch_size < 1 or (self.max_images is not None and self.max_images < 1):
             raise UserError('resolution, batch size and number of images must be 1 or more')
         self.dataset = ImageFolder(self.folder, with_label=self.with_label, pipeline=center_crop_pipeline(self.resolution))
-        total = len(self.dataset)
-        count = min(total, self.max_images or total)
-        self.indices = [index * total // count for index in range(count)]
+        self.indices = evenly_spaced(len(self.dataset), self.max_images)
+        self._batches = in_batches(self.indices, self.batch_size)
 
     def __len__(self) -> int:
         """Batches."""
-        return len(self._batches())
+        return len(self._batches)
 
     @property
     def paths(self) -> list[str]:
@@ -77,7 +77,7 @@ class CenterCrops:
         mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in (self.mean, self.std))
         unreadable = UnreadableImages(self.max_unreadable, total=len(self.indices))
         progress = Progress(len(self.indices), 'images', self.report)
-        for data in DataLoader(self.dataset, batch_sampler=self._batches(), collate_fn=list):
+        for data in DataLoader(self.dataset, batch_sampler=self._batches, collate_fn=list):
             for sample in data:
                 for path in unreadable.update(sample['data_samples'].unreadable):
                     self.report(f'unreadable image, skipped: {path}')
@@ -86,9 +86,3 @@ class CenterCrops:
             progress.advance(len(images))
         if unreadable.paths:
             self.report(unreadable.summary())
-
-    def _batches(self) -> list[list[int]]:
-        batches = [self.indices[start:start + self.batch_size] for start in range(0, len(self.indices), self.batch_size)]
-        if len(batches) > 1 and len(batches[-1]) == 1:  # a single image has no useful batch statistics
-            batches[-2:] = [batches[-2] + batches[-1]]
-        return batches

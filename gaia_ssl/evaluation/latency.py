@@ -173,6 +173,14 @@ def _in_rounds(archs: Sequence[Arch], visit: Callable[[Arch], None], rounds: int
             progress.advance()
 
 
+def processor_name() -> str:
+    """The processor's name."""
+    info = Path('/proc/cpuinfo')
+    names = [line.split(':')[1].strip() for line in info.read_text().splitlines() if line.startswith('model name')] \
+        if info.exists() else []
+    return names[0] if names else platform.processor() or platform.machine()
+
+
 class _Bench:
     """Networks and a clock under one set of conditions; see :func:`measure_latency` for the arguments.
 
@@ -201,10 +209,7 @@ class _Bench:
         """The GPU's or the processor's name."""
         if self.device.type == 'cuda':
             return torch.cuda.get_device_name(self.device)
-        info = Path('/proc/cpuinfo')
-        names = [line.split(':')[1].strip() for line in info.read_text().splitlines() if line.startswith('model name')] \
-            if info.exists() else []
-        return names[0] if names else platform.processor() or platform.machine()
+        return processor_name()
 
     @contextlib.contextmanager
     def ready(self) -> Iterator[None]:

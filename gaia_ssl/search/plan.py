@@ -13,6 +13,7 @@ from matplotlib.ticker import EngFormatter
 from torch.utils.data import DataLoader
 
 from gaia_ssl.checkpoint import file_hash
+from gaia_ssl.datasets.batches import evenly_spaced, in_batches
 from gaia_ssl.errors import UserError
 from gaia_ssl.search.selection import Selection
 from gaia_ssl.search.similarity import MAX_ELEMENTS, MAX_KEPT
@@ -22,8 +23,6 @@ from gaia_ssl.space.cost import feature_sizes
 
 class ImageBatches:
     """The images to score on, in batches that are always the same, as batch norm uses the batch's statistics.
-
-    A last batch of one image, which has no useful statistics, joins the one before.
 
     Args:
         dataloader: Gives data set, batch size, workers and collation. (It deals out images by process; here whole
@@ -35,24 +34,21 @@ class ImageBatches:
         if num_images is not None and num_images < 1:
             raise UserError(f'num_images is {num_images}; give 1 or more, or None for all')
         self._dataloader = dataloader
-        total = len(dataloader.dataset)
-        self.num_images = min(total, num_images or total)
-        self.indices = [index * total // self.num_images for index in range(self.num_images)]
+        self.indices = evenly_spaced(len(dataloader.dataset), num_images)
+        self.num_images = len(self.indices)
         self.batch_size = dataloader.batch_size
-        self._starts = list(range(0, self.num_images, self.batch_size))
-        if len(self._starts) > 1 and self.num_images - self._starts[-1] == 1:
-            self._starts.pop()
+        self._batches = in_batches(self.indices, self.batch_size)
 
     def __len__(self) -> int:
-        return len(self._starts)
+        return len(self._batches)
 
     def first_image(self, batch: int) -> int:
         """Position of a batch's first image among all."""
-        return self._starts[batch]
+        return batch * self.batch_size
 
     def size(self, batch: int) -> int:
-        """Images in a batch; the last one may be smaller, but is never a single image unless that is all."""
-        return [*self._starts, self.num_images][batch + 1] - self._starts[batch]
+        """Images in a batch."""
+        return len(self._batches[batch])
 
     def paths(self) -> list[str]:
         """Of all images."""
@@ -68,7 +64,7 @@ class ImageBatches:
 
     def loader(self, batches: Sequence[int]) -> DataLoader:
         """Loads these batches in turn."""
-        sampler = [self.indices[self.first_image(batch):][:self.size(batch)] for batch in batches]
+        sampler = [self._batches[batch] for batch in batches]
         return DataLoader(self._dataloader.dataset, batch_sampler=sampler, num_workers=self._dataloader.num_workers,
                           collate_fn=self._dataloader.collate_fn)
 

@@ -27,7 +27,7 @@ class Selection:
 
     def archs(self) -> list[Arch]:
         """The archs in the order of the rows."""
-        return [Arch(int(row[0]), tuple(map(int, row[1::2])), tuple(map(int, row[2::2]))) for row in self.tree.numbers]
+        return [Arch.from_numbers(row) for row in self.tree.numbers]
 
 
 def select_archs(space: ArchSpace,
@@ -58,7 +58,7 @@ def select_archs(space: ArchSpace,
     if isinstance(archs, str | int):
         if archs != 'all' and (isinstance(archs, str) or archs < 1):
             raise UserError(f"archs is '{archs}'; give 'all', a number a group (1 or more), or a list of archs")
-        candidates, table = list(space), space.costs(resolution, stem_kernel)
+        candidates, table = space, space.costs(resolution, stem_kernel)
         costs = {name: table[name] for name in ('flops', 'params')}
         if latency is not None:
             costs['latency_ms'] = latency.of_space(space, stem_kernel)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Sequence
 
 from gaia_ssl.errors import UserError
 from gaia_ssl.space import cost
@@ -53,11 +54,21 @@ class Arch:
         match = _TEXT.fullmatch(text.strip()) if isinstance(text, str) else None
         if match is None:
             raise UserError(f"'{text}' is not an arch; write stem-WxD-WxD-WxD-WxD, e.g. 32-48x3-96x2-192x17-512x3")
-        stem, *stages = (int(group) for group in match.groups())
-        return cls(stem, tuple(stages[0::2]), tuple(stages[1::2]))
+        return cls.from_numbers(match.groups())
 
     def __str__(self) -> str:
         return '-'.join([str(self.stem), *(f'{w}x{d}' for w, d in zip(self.widths, self.depths, strict=True))])
+
+    @classmethod
+    def from_numbers(cls, numbers: Sequence[int]) -> Arch:
+        """The inverse of :attr:`numbers`."""
+        stem, *stages = map(int, numbers)
+        return cls(stem, tuple(stages[0::2]), tuple(stages[1::2]))
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Stem, then width and depth a stage: the order of the text, and of computation."""
+        return (self.stem, *(n for pair in zip(self.widths, self.depths, strict=True) for n in pair))
 
     @property
     def out_channels(self) -> tuple[int, int, int, int]:

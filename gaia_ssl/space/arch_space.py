@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -62,12 +62,12 @@ class ArchSpace:
     @property
     def max(self) -> Arch:
         """The largest arch: the teacher's, and what the supernet holds weights for."""
-        return self._arch([choices[-1] for choices in self.choices])
+        return Arch.from_numbers([choices[-1] for choices in self.choices])
 
     @property
     def min(self) -> Arch:
         """The smallest arch."""
-        return self._arch([choices[0] for choices in self.choices])
+        return Arch.from_numbers([choices[0] for choices in self.choices])
 
     def __len__(self) -> int:
         return math.prod(len(choices) for choices in self.choices)
@@ -76,13 +76,13 @@ class ArchSpace:
         if not -len(self) <= index < len(self):
             raise IndexError(f'index {index} is outside the space of {len(self)} archs')
         digits = np.unravel_index(int(index) % len(self), [len(choices) for choices in self.choices])
-        return self._arch([choices[digit] for choices, digit in zip(self.choices, digits, strict=True)])
+        return Arch.from_numbers([choices[digit] for choices, digit in zip(self.choices, digits, strict=True)])
 
     def __iter__(self) -> Iterator[Arch]:
         return (self[index] for index in range(len(self)))
 
     def __contains__(self, arch: object) -> bool:
-        return isinstance(arch, Arch) and all(n in c for n, c in zip(self._numbers(arch), self.choices, strict=True))
+        return isinstance(arch, Arch) and all(n in c for n, c in zip(arch.numbers, self.choices, strict=True))
 
     def index(self, arch: Arch) -> int:
         """The position of ``arch``, so that ``space[space.index(arch)] == arch``.
@@ -92,7 +92,7 @@ class ArchSpace:
         """
         if arch not in self:
             raise UserError(f'{arch} is not one of the {len(self)} archs of the space {self.min} … {self.max}')
-        digits = [choices.index(n) for n, choices in zip(self._numbers(arch), self.choices, strict=True)]
+        digits = [choices.index(n) for n, choices in zip(arch.numbers, self.choices, strict=True)]
         return int(np.ravel_multi_index(digits, [len(choices) for choices in self.choices]))
 
     def sample(self, num: int, rng: np.random.Generator) -> list[Arch]:
@@ -130,13 +130,6 @@ class ArchSpace:
         """Plain lists, as a config holds them; ``ArchSpace(**space.to_dict()) == space``."""
         return dict(stem=list(self.stem), widths=[list(c) for c in self.widths], depths=[list(c) for c in self.depths])
 
-    @staticmethod
-    def _numbers(arch: Arch) -> list[int]:
-        return [arch.stem, *(n for pair in zip(arch.widths, arch.depths, strict=True) for n in pair)]
-
-    @staticmethod
-    def _arch(numbers: Sequence[int]) -> Arch:
-        return Arch(numbers[0], tuple(numbers[1::2]), tuple(numbers[2::2]))
 
 
 DATA_SPACE = ArchSpace(

@@ -28,8 +28,7 @@ class ArchTree:
     """
 
     def __init__(self, archs: Sequence[Arch]) -> None:
-        numbers = np.array([(arch.stem, *(n for pair in zip(arch.widths, arch.depths, strict=True) for n in pair))
-                            for arch in archs], dtype=np.int64).reshape(-1, 9)
+        numbers = np.array([arch.numbers for arch in archs], dtype=np.int64).reshape(-1, 9)
         self.numbers, rows = np.unique(numbers, axis=0, return_inverse=True)
         self.rows = rows.reshape(-1)
         changes = np.diff(self.numbers, axis=0, prepend=0) != 0

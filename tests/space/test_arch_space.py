@@ -85,7 +85,7 @@ def test_samples_are_uniform_and_seeded(tiny_space):
     draws = tiny_space.sample(20_000, np.random.default_rng(0))
     assert draws == tiny_space.sample(20_000, np.random.default_rng(0))
     for position, choices in enumerate(tiny_space.choices):
-        numbers = [tiny_space._numbers(arch)[position] for arch in draws]
+        numbers = [arch.numbers[position] for arch in draws]
         for choice in choices:
             assert abs(numbers.count(choice) / len(draws) - 1 / len(choices)) < 0.02
 

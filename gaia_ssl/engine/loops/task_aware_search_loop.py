@@ -262,14 +262,15 @@ class TaskAwareSearchLoop(BaseLoop):
 
     def _read_scores(self, selection: Selection, journal: ScoreJournal) -> NodeScores:
         scores = NodeScores(selection.tree, self.features, self.batches.num_images)
-        there = {(batch, unit) for batch, unit, _ in journal}
+        there = set()
+        for batch, unit, payload in journal:
+            scores.put(unit, self.batches.first_image(batch),
+                       unpack_scores(payload, selection.tree, unit, self.features, self.batches.size(batch)))
+            there.add((batch, unit))
         units = selection.tree.num_units * len(self.batches)
         if len(there) < units:
             raise UserError(f'{units - len(there)} of {units} units are missing in {self.folder / SCORES}; do all machines '
                             'share this folder? --resume computes them')
-        for batch, unit, payload in journal:
-            scores.put(unit, self.batches.first_image(batch),
-                       unpack_scores(payload, selection.tree, unit, self.features, self.batches.size(batch)))
         if not scores.are_finite():
             raise UserError(f'{self.checkpoint}: some features are not finite; use a checkpoint of a run that did not diverge')
         return scores

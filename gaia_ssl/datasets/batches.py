@@ -1,0 +1,20 @@
+"""Which images, and in which batches."""
+
+from __future__ import annotations
+
+
+def evenly_spaced(total: int, count: int | None) -> list[int]:
+    """``count`` indices evenly spaced over ``range(total)``; all of them for None or where there are no more."""
+    count = min(total, count or total)
+    return [index * total // count for index in range(count)]
+
+
+def in_batches(indices: list[int], size: int) -> list[list[int]]:
+    """``indices`` in batches of ``size``; the last one may be smaller, but is never a single image unless that is all.
+
+    A single image has no useful batch statistics.
+    """
+    batches = [indices[start:start + size] for start in range(0, len(indices), size)]
+    if len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [batches[-2] + batches[-1]]
+    return batches
