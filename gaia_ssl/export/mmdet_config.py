@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from mmengine.config import Config
 from mmengine.hub import get_config
 
+from gaia_ssl.export.backbone_config import backbone_config
 from gaia_ssl.space import Arch
 
 
@@ -21,16 +22,10 @@ def mask_rcnn_config(checkpoint: str | os.PathLike, meta: dict) -> Config:
         checkpoint: The exported ``backbone.pth``.
         meta: What that file says of itself.
     """
-    arch = Arch.parse(meta['arch'])
     config = get_config('mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py')
-    config.model.backbone = dict(
-        type='gaia_ssl.SubnetResNet',
-        arch=str(arch),
-        stem_kernel=meta['stem_kernel'],
-        out_indices=(0, 1, 2, 3),
-        norm_cfg=dict(type='SyncBN', requires_grad=True),
-        init_cfg=dict(type='Pretrained', checkpoint=os.path.abspath(checkpoint)))
-    config.model.neck.in_channels = list(arch.out_channels)
+    config.model.backbone = backbone_config(
+        checkpoint, meta, out_indices=(0, 1, 2, 3), norm_cfg=dict(type='SyncBN', requires_grad=True))
+    config.model.neck.in_channels = list(Arch.parse(meta['arch']).out_channels)
     config.model.data_preprocessor.update(mean=meta['mean'], std=meta['std'], bgr_to_rgb=meta['to_rgb'])
     return config
 
