@@ -1,6 +1,16 @@
-"""How a subnet computes: dynamic layers, backbones, and the self-supervised algorithms that train the supernet."""
+"""How a subnet computes: dynamic layers, backbones, heads, and the self-supervised algorithms that train the supernet."""
 
-from gaia_ssl.models.algorithms import SandwichDistributedDataParallel, SupernetMoCo
+from gaia_ssl.models.algorithms import (
+    SandwichDistributedDataParallel,
+    SupernetBYOL,
+    SupernetDenseCL,
+    SupernetMoCo,
+    SupernetReSSL,
+)
 from gaia_ssl.models.backbones import DynamicResNet, SubnetResNet
+from gaia_ssl.models.heads import RelationHead
 
-__all__ = ['DynamicResNet', 'SandwichDistributedDataParallel', 'SubnetResNet', 'SupernetMoCo']
+__all__ = [
+    'DynamicResNet', 'RelationHead', 'SandwichDistributedDataParallel', 'SubnetResNet', 'SupernetBYOL', 'SupernetDenseCL',
+    'SupernetMoCo', 'SupernetReSSL'
+]

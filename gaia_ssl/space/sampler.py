@@ -8,6 +8,8 @@ from gaia_ssl.errors import UserError
 from gaia_ssl.space.arch import Arch
 from gaia_ssl.space.arch_space import ArchSpace
 
+PARTS = ('min', 'random', 'max')
+
 
 class SandwichSampler:
     """Draws the sandwich of an iteration: named archs, the max one last (Algorithm 1, line 7).
@@ -16,23 +18,28 @@ class SandwichSampler:
     resumed run draws what the uninterrupted one would have.
 
     Args:
-        space: The space to draw from.
-        num_random: How many random archs a step. 0 leaves plain training of the max arch (and min, if asked for).
-        with_min: Whether the min arch belongs to every step.
+        space: The space to draw from. Of a single arch there is but one sandwich: that arch.
+        sandwich: What a step runs, joined by ``+``: any number of ``random``, ``min`` or not, and ``max``. ``'max'`` is
+            plain training of the max arch.
         seed: The run's seed.
+
+    Raises:
+        UserError: If ``sandwich`` is none.
 
     Example:
         >>> from gaia_ssl.space import DATA_SPACE
-        >>> list(SandwichSampler(DATA_SPACE, seed=1).sample(0))
-        ['random_1', 'random_2', 'max']
+        >>> list(SandwichSampler(DATA_SPACE, 'min+random+max', seed=1).sample(0))
+        ['min', 'random_1', 'max']
     """
 
-    def __init__(self, space: ArchSpace, num_random: int = 2, with_min: bool = False, seed: int = 0) -> None:
-        if num_random < 0:
-            raise UserError(f'num_random is {num_random}; a sandwich holds 0 or more random archs')
+    def __init__(self, space: ArchSpace, sandwich: str = 'random+random+max', seed: int = 0) -> None:
+        parts = sandwich.split('+')
+        if parts.count('max') != 1 or parts.count('min') > 1 or not set(parts) <= set(PARTS):
+            raise UserError(f"sandwich is '{sandwich}'; join max, any number of random, and min or not by +, "
+                            'e.g. random+random+max')
         self.space = space
-        self.num_random = num_random
-        self.with_min = with_min
+        self.num_random = parts.count('random') if len(space) > 1 else 0
+        self.with_min = 'min' in parts and len(space) > 1
         self.seed = seed
 
     def sample(self, iteration: int) -> dict[str, Arch]:

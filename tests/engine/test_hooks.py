@@ -60,7 +60,7 @@ def test_each_step_runs_its_sandwich_and_logs_each_loss(tmp_path):
 def test_with_min_and_without_random(tmp_path):
     probe = Probe()
     make_runner(tmp_path, probe, custom_hooks=[
-        dict(type='gaia_ssl.SandwichSamplerHook', num_random=0, with_min=True)], epochs=1).train()
+        dict(type='gaia_ssl.SandwichSamplerHook', sandwich='min+max')], epochs=1).train()
     assert probe.archs == [dict(min=tiny.SPACE.min, max=tiny.SPACE.max)] * 2
 
 

@@ -83,7 +83,7 @@ class RankDump(Hook):
     def after_train(self, runner):
         torch.save((self.archs, runner.model.module.state_dict()), f'{self.folder}/rank{runner.rank}.pth')
 ''')
-    hooks = [dict(type='gaia_ssl.SandwichSamplerHook', num_random=2), dict(type='RankDump', folder=str(tmp_path))]
+    hooks = [dict(type='gaia_ssl.SandwichSamplerHook', sandwich='random+random+max'), dict(type='RankDump', folder=str(tmp_path))]
     config = tiny.write_config(
         tmp_path / 'tiny.py', tiny.photos(tmp_path / 'data', 16), epochs=2, batch_size=4, custom_hooks=hooks,
         custom_imports=dict(imports=['rank_dump']))

@@ -18,23 +18,23 @@ class SandwichSamplerHook(Hook):
     """Draws the sandwich of each iteration, keyed by the run's seed and the iteration.
 
     Args:
-        num_random: Random archs a step. 0 trains the max arch alone: the plain method.
-        with_min: Whether the min arch belongs to every step.
+        sandwich: The archs of a step: ``'random+random+max'`` as in the paper, ``'min+random+max'``, or ``'max'`` alone: the
+            plain method on the max arch.
     """
 
     priority = 'NORMAL'
 
-    def __init__(self, num_random: int = 2, with_min: bool = False) -> None:
-        self.num_random = num_random
-        self.with_min = with_min
+    def __init__(self, sandwich: str = 'random+random+max') -> None:
+        self.sandwich = sandwich
 
     def before_train(self, runner: Runner) -> None:
         model = _supernet(runner)
-        self.sampler = SandwichSampler(model.backbone.space, self.num_random, self.with_min, seed=runner.seed)
+        self.sampler = SandwichSampler(model.backbone.space, self.sandwich, runner.seed)
         check_batch_size(runner)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
-        _supernet(runner).set_sandwich(runner.iter, self.sampler.sample(runner.iter))
+        archs = self.sampler.sample(runner.iter)
+        _supernet(runner).set_sandwich(runner.iter, archs, progress=runner.iter / runner.max_iters)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         broken = [name for name, value in checkpoint['state_dict'].items() if not value.isfinite().all()]

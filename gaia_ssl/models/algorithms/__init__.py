@@ -1,7 +1,12 @@
 """Self-supervised training of the supernet: the sandwich step, and what each method adds to it."""
 
+from gaia_ssl.models.algorithms.byol import SupernetBYOL
 from gaia_ssl.models.algorithms.ddp import SandwichDistributedDataParallel
+from gaia_ssl.models.algorithms.densecl import SupernetDenseCL
 from gaia_ssl.models.algorithms.moco import SupernetMoCo
+from gaia_ssl.models.algorithms.ressl import SupernetReSSL
 from gaia_ssl.models.algorithms.supernet import Supernet
 
-__all__ = ['SandwichDistributedDataParallel', 'Supernet', 'SupernetMoCo']
+__all__ = [
+    'SandwichDistributedDataParallel', 'Supernet', 'SupernetBYOL', 'SupernetDenseCL', 'SupernetMoCo', 'SupernetReSSL'
+]

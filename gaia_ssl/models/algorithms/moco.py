@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gaia_ssl.errors import UserError
+from gaia_ssl.models.algorithms.queue import add_queue, enqueue
 from gaia_ssl.models.algorithms.shuffle import ShuffleBN
 from gaia_ssl.models.algorithms.supernet import Supernet, Targets
 from gaia_ssl.registry import MODELS
@@ -26,17 +26,13 @@ class SupernetMoCo(Supernet):
 
     def __init__(self, *args, queue_len: int = 65536, feat_dim: int = 128, bn_splits: int = 4, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        if queue_len < 1:
-            raise UserError(f'queue_len is {queue_len}; the queue holds at least one key')
-        self.register_buffer('queue', F.normalize(torch.randn(feat_dim, queue_len), dim=0))
-        self.register_buffer('queue_ptr', torch.zeros(1, dtype=torch.long))
+        add_queue(self, 'queue', feat_dim, queue_len)
         self.shuffle_bn = ShuffleBN(self.teacher, bn_splits)
 
     @torch.no_grad()
     def teach(self, views: list[Tensor]) -> Targets:
         """Keys of the second view: this process's ``keys`` ``(N, D)`` and those of all processes, ``all_keys``."""
-        if len(views) < 2:
-            raise UserError(f'MoCo needs two views an image, the pipeline gives {len(views)}; use MultiView with num_views=[2]')
+        self.check_views(views)
         all_keys = F.normalize(self.shuffle_bn(self.embed_teacher, views[1]).float(), dim=1)
         return dict(keys=self.shuffle_bn.own(all_keys), all_keys=all_keys)
 
@@ -47,11 +43,6 @@ class SupernetMoCo(Supernet):
         negatives = torch.einsum('nd,dk->nk', queries, self.queue)
         return self.head.loss(positives, negatives)
 
-    @torch.no_grad()
     def finish_step(self, targets: Targets) -> None:
-        """The step's keys take the places of the oldest ones; the pointer wraps around."""
-        length = self.queue.size(1)
-        keys = targets['all_keys'][-length:]
-        places = (self.queue_ptr + torch.arange(len(keys), device=keys.device)) % length
-        self.queue[:, places] = keys.T.to(self.queue.dtype)
-        self.queue_ptr[0] = (self.queue_ptr[0] + len(keys)) % length
+        """The step's keys enter the queue."""
+        enqueue(self.queue, self.queue_ptr, targets['all_keys'])

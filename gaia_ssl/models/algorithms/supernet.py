@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from gaia_ssl.errors import UserError
 from gaia_ssl.models.backbones import DynamicResNet
-from gaia_ssl.models.dynamic import make_linears_dynamic
+from gaia_ssl.models.dynamic import make_dynamic
 from gaia_ssl.registry import MODELS
 from gaia_ssl.space import Arch
 
@@ -33,7 +33,10 @@ class Supernet(BaseSelfSupervisor):
         backbone: Config of a :class:`DynamicResNet`.
         neck: Config of mmpretrain's neck. Its ``in_channels`` may be left out; its linear layers take any subnet's width.
         head: Config of mmpretrain's head.
+        teacher: Which arch of the teacher a student learns from: ``'max'`` for all, or ``'same'``, the student's own
+            (the paper's Table 8, where it does worse; one teacher forward an arch).
         teacher_momentum: The share of itself that the teacher keeps in an update, e.g. 0.999.
+        final_teacher_momentum: Where the momentum ends on a cosine over the whole training; default: it stays.
         data_preprocessor: As in mmpretrain (``SelfSupDataPreprocessor``).
     """
 
@@ -41,11 +44,18 @@ class Supernet(BaseSelfSupervisor):
                  backbone: dict,
                  neck: dict,
                  head: dict,
+                 teacher: str = 'max',
                  teacher_momentum: float = 0.999,
+                 final_teacher_momentum: float | None = None,
                  data_preprocessor: dict | None = None,
                  init_cfg: dict | list[dict] | None = None) -> None:
-        if not 0 <= teacher_momentum <= 1:
-            raise UserError(f'teacher_momentum is {teacher_momentum}; it is the share the teacher keeps, in [0, 1]')
+        if final_teacher_momentum is None:
+            final_teacher_momentum = teacher_momentum
+        for name, momentum in (('teacher_momentum', teacher_momentum), ('final_teacher_momentum', final_teacher_momentum)):
+            if not 0 <= momentum <= 1:
+                raise UserError(f'{name} is {momentum}; it is the share the teacher keeps, in [0, 1]')
+        if teacher not in ('max', 'same'):
+            raise UserError(f"teacher is '{teacher}'; students learn from the teacher at the 'max' arch or at the 'same' arch")
         backbone = MODELS.build(dict(backbone, out_indices=(3, )))
         if not isinstance(backbone, DynamicResNet):
             raise UserError(f'the backbone of a supernet is a gaia_ssl.DynamicResNet, not a {type(backbone).__name__}')
@@ -55,7 +65,9 @@ class Supernet(BaseSelfSupervisor):
             raise UserError(f"neck.in_channels is {neck['in_channels']}, but the space's max arch puts out {channels}; "
                             'leave it out')
         super().__init__(backbone, neck, head, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
-        make_linears_dynamic(self.neck)
+        make_dynamic(self.neck)
+        self.same_arch_teacher = teacher == 'same'
+        self.momentum_range = teacher_momentum, final_teacher_momentum
         self.teacher_momentum = teacher_momentum
         self.teacher = nn.ModuleDict(dict(backbone=copy.deepcopy(self.backbone), neck=copy.deepcopy(self.neck)))
         self.teacher.requires_grad_(False)
@@ -68,10 +80,18 @@ class Supernet(BaseSelfSupervisor):
         self.teacher['backbone'].load_state_dict(self.backbone.state_dict())
         self.teacher['neck'].load_state_dict(self.neck.state_dict())
 
-    def set_sandwich(self, iteration: int, archs: dict[str, Arch]) -> None:
-        """Set the archs of the coming step by name; the last one must be the max arch, which touches every parameter."""
+    def set_sandwich(self, iteration: int, archs: dict[str, Arch], progress: float = 0.) -> None:
+        """Set the archs of the coming step.
+
+        Args:
+            iteration: Its number, for messages.
+            archs: By name; the last one must be the max arch, which touches every parameter.
+            progress: How much of the training is behind, in [0, 1]; sets the teacher's momentum.
+        """
         if list(archs.values())[-1] != self.backbone.space.max:
             raise ValueError('the last arch of a sandwich must be the max arch')
+        first, final = self.momentum_range
+        self.teacher_momentum = final - (final - first) * (math.cos(math.pi * progress) + 1) / 2  # BYOL, section 3.2
         self.iteration = iteration
         self.sandwich = archs
 
@@ -84,6 +104,7 @@ class Supernet(BaseSelfSupervisor):
         EMA update; the teacher encodes its view once; each arch, max last: forward, loss against the same targets,
         backward; one optimizer step; then what follows the losses. Gradients are synchronised with the last backward
         only. The losses are summed, and each backward frees its graph, so memory is that of the max arch alone.
+        With ``teacher='same'``, the teacher encodes its view before each arch's forward, at that arch.
 
         Args:
             data: A batch of views as the data loader gives it.
@@ -102,14 +123,17 @@ class Supernet(BaseSelfSupervisor):
             views = self._views(data)
             if optim_wrapper.should_update():  # by its count of past steps: not amid an accumulation
                 self.update_teacher()
-            targets = self.teach(views)
+            taught = [] if self.same_arch_teacher else [self.teach(views)]
 
         losses = {}
         for name, arch in self.sandwich.items():
             last = len(losses) == len(self.sandwich) - 1
             self.backbone.set_arch(arch)
             with _no_sync(model) if not last else nullcontext(), optim_wrapper.optim_context(model):
-                loss = model(views, targets, mode='loss')
+                if self.same_arch_teacher:
+                    self.teacher['backbone'].set_arch(arch)
+                    taught.append(self.teach(views))
+                loss = model(views, taught[-1], mode='loss')
             losses[f'loss_{name}'] = loss.detach()
             if last:
                 self._check_finite(losses)
@@ -117,7 +141,7 @@ class Supernet(BaseSelfSupervisor):
             else:
                 # Not optim_wrapper.backward, which would count as a step of gradient accumulation.
                 _scale(optim_wrapper, loss).backward()
-        self.finish_step(targets)
+        self.finish_step(_deal(taught))
         return dict(loss=sum(losses.values()), **losses)
 
     @torch.no_grad()
@@ -125,6 +149,12 @@ class Supernet(BaseSelfSupervisor):
         """teacher <- momentum * teacher + (1 - momentum) * student (Eq. 2, read as EMA), once per optimizer step."""
         student = [*self.backbone.parameters(), *self.neck.parameters()]
         torch._foreach_lerp_(list(self.teacher.parameters()), student, 1 - self.teacher_momentum)
+
+    @staticmethod
+    def check_views(views: list[Tensor]) -> None:
+        """Raise a UserError if the pipeline does not give two views."""
+        if len(views) < 2:
+            raise UserError(f'two views an image are compared, but the pipeline gives {len(views)}; use MultiView')
 
     def embed_student(self, images: Tensor) -> Tensor:
         """``(N, 3, H, W)`` to ``(N, D)``, at the arch that is set."""
@@ -157,6 +187,18 @@ class Supernet(BaseSelfSupervisor):
             each = ', '.join(f'{name} {arch}: {value:g}' for (name, arch), value in named)
             raise UserError(f'the loss is not finite at iteration {self.iteration} ({each}); '
                             'lower the learning rate or clip gradients, and --resume from the last checkpoint')
+
+
+def _deal(taught: list[Targets]) -> Targets:
+    """One target an image, dealt from those of several archs in turn: a queue then holds each image once, and every arch."""
+    if len(taught) == 1:
+        return taught[0]
+    dealt = {}
+    for name in taught[0]:
+        each = torch.stack([targets[name] for targets in taught])
+        images = torch.arange(each.size(1), device=each.device)
+        dealt[name] = each[images % len(taught), images]
+    return dealt
 
 
 def _no_sync(model: nn.Module) -> AbstractContextManager:

@@ -40,7 +40,7 @@ def sandwich_steps(rank: int, space: ArchSpace, norm: str, accumulate: int) -> d
     ddp.register_comm_hook(None, lambda state, bucket: (synced.append(step), allreduce_hook(None, bucket))[1])
     loader = SimpleNamespace(dataset=range(100), batch_size=SIZE)
     runner = SimpleNamespace(model=ddp, seed=SEED, world_size=WORLD, train_dataloader=loader)
-    hook = SandwichSamplerHook(num_random=2)
+    hook = SandwichSamplerHook()
     hook.before_train(runner)
     optim_wrapper = sgd(model, accumulative_counts=accumulate)
     gradients, archs, losses = record_gradients(model, optim_wrapper), [], []

@@ -1,0 +1,5 @@
+"""Heads that mmpretrain lacks: a head makes a loss of what a method compares."""
+
+from gaia_ssl.models.heads.relation_head import RelationHead
+
+__all__ = ['RelationHead']
