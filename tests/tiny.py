@@ -22,7 +22,6 @@ from gaia_ssl.registry import MODELS
 torch.set_num_threads(1)  # for so little work a second thread only waits
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-BASE = ROOT / 'configs' / '_base_' / 'mocov2_supernet.py'
 
 SPACE = ArchSpace(stem=(4, 8), widths=((4, 8), (8, ), (8, 16), (16, )), depths=((1, 2), (1, ), (1, 2), (1, )))
 """32 archs of 1.18 to 4.19 M multiply-adds at 32 px."""
@@ -33,6 +32,15 @@ NECK = dict(type='mmpretrain.MoCoV2Neck', hid_channels=16, out_channels=8, with_
 HEAD = dict(type='mmpretrain.ContrastiveHead', loss=dict(type='mmpretrain.CrossEntropyLoss'), temperature=0.2)
 PREPROCESSOR = dict(type='mmpretrain.SelfSupDataPreprocessor', mean=[123.675, 116.28, 103.53],
                     std=[58.395, 57.12, 57.375], to_rgb=True)
+
+
+_MLP = dict(hid_channels=16, out_channels=8)
+METHODS = dict(
+    mocov2=dict(queue_len=20, feat_dim=8, neck=_MLP),
+    byol=dict(neck=_MLP, head=dict(predictor=dict(**_MLP, in_channels=8))),
+    ressl=dict(queue_len=20, feat_dim=8, neck=_MLP),
+    densecl=dict(queue_len=20, feat_dim=8, neck=_MLP))
+"""Each method's settings on top of configs/_base_/METHOD_supernet.py."""
 
 
 def photos(folder: pathlib.Path, count: int, size: int = 40, seed: int = 0) -> pathlib.Path:
@@ -79,12 +87,13 @@ def images(count: int, seed: int = 0, size: int = 32) -> torch.Tensor:
 
 
 def write_config(path: pathlib.Path, data: pathlib.Path, epochs: int = 2, batch_size: int = 8, workers: int = 0,
-                 **further) -> pathlib.Path:
+                 method: str = 'mocov2', **further) -> pathlib.Path:
     """A config on the project's base: training with its random augmentations, and a search, of :data:`SPACE` at 32 px.
 
     Args:
         path: The file to write.
         data: The folder of images, for both.
+        method: One of :data:`METHODS`. All train on the same two views.
         further: Top-level settings, as Python values; they replace those written here.
     """
     view = [
@@ -96,12 +105,10 @@ def write_config(path: pathlib.Path, data: pathlib.Path, epochs: int = 2, batch_
         dict(type='RandomFlip', prob=0.5),
     ]
     settings = dict(
-        _base_=str(BASE),
+        _base_=str(ROOT / 'configs' / '_base_' / f'{method}_supernet.py'),
         experiment_name=f'{path.parent.parent.name}_{path.parent.name}_{path.stem}',  # mmengine's loggers are global
-        model=dict(
-            queue_len=20, feat_dim=8, teacher_momentum=0.9,
-            backbone=dict(stem_kernel=3, space=dict(SPACE.to_dict(), _delete_=True)),
-            neck=dict(hid_channels=16, out_channels=8)),
+        model=dict(METHODS[method], teacher_momentum=0.9,
+                   backbone=dict(stem_kernel=3, space=dict(SPACE.to_dict(), _delete_=True))),
         train_dataloader=dict(
             batch_size=batch_size, num_workers=workers, persistent_workers=workers > 0, pin_memory=False,
             dataset=dict(data_root=str(data), pipeline=[

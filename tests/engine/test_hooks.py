@@ -49,7 +49,7 @@ def checkpoints(tmp_path: pathlib.Path) -> list[str]:
 def test_each_step_runs_its_sandwich_and_logs_each_loss(tmp_path):
     probe = Probe()
     make_runner(tmp_path, probe).train()
-    sampler = SandwichSampler(tiny.SPACE, 2, seed=0)
+    sampler = SandwichSampler(tiny.SPACE, seed=0)
     assert probe.archs == [sampler.sample(step) for step in range(4)]
     assert [list(archs) for archs in probe.archs] == [['random_1', 'random_2', 'max']] * 4
     for outputs in probe.outputs:
@@ -173,14 +173,15 @@ def test_gradients_of_an_accumulated_step_are_those_of_the_sum(tmp_path):
     assert moved[1:] == [True, False, True]
 
 
-def test_a_run_by_iterations_resumes_amid_an_epoch(tmp_path):
-    """A checkpoint at iteration 4 of epochs of 3."""
+@pytest.mark.parametrize('method', tiny.METHODS)
+def test_a_run_by_iterations_resumes_amid_an_epoch(tmp_path, method):
+    """A checkpoint at iteration 4 of epochs of 3; to the same bits with every method."""
     def stop(runner):
         if runner.iter == 5:
             raise KeyboardInterrupt
 
     settings = dict(
-        count=24, train_cfg=dict(type='IterBasedTrainLoop', max_iters=8),
+        method=method, count=24, train_cfg=dict(type='IterBasedTrainLoop', max_iters=8),
         param_scheduler=[dict(type='CosineAnnealingLR', T_max=8, by_epoch=False, begin=0, end=8)],
         log_processor=dict(by_epoch=False),
         default_hooks=dict(logger=dict(interval=1), checkpoint=dict(interval=4, by_epoch=False)))

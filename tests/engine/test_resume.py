@@ -83,7 +83,7 @@ class RankDump(Hook):
     def after_train(self, runner):
         torch.save((self.archs, runner.model.module.state_dict()), f'{self.folder}/rank{runner.rank}.pth')
 ''')
-    hooks = [dict(type='gaia_ssl.SandwichSamplerHook', sandwich='random+random+max'), dict(type='RankDump', folder=str(tmp_path))]
+    hooks = [dict(type='gaia_ssl.SandwichSamplerHook'), dict(type='RankDump', folder=str(tmp_path))]
     config = tiny.write_config(
         tmp_path / 'tiny.py', tiny.photos(tmp_path / 'data', 16), epochs=2, batch_size=4, custom_hooks=hooks,
         custom_imports=dict(imports=['rank_dump']))
@@ -91,7 +91,7 @@ class RankDump(Hook):
                            PYTHONPATH=str(tmp_path))
     assert result.returncode == 0, result.stderr
     (archs, state), (other_archs, other_state) = (torch.load(tmp_path / f'rank{rank}.pth') for rank in (0, 1))
-    sampler = SandwichSampler(tiny.SPACE, 2, seed=0)
+    sampler = SandwichSampler(tiny.SPACE, seed=0)
     assert archs == other_archs == [[str(arch) for arch in sampler.sample(step).values()] for step in range(4)]
     for name, value in state.items():
         if 'running' in name:

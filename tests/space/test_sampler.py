@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from gaia_ssl import DATA_SPACE
+from gaia_ssl import DATA_SPACE, ArchSpace
 from gaia_ssl.errors import UserError
 from gaia_ssl.space import SandwichSampler
 
@@ -44,19 +44,25 @@ def test_draws_never_change():
     assert list(texts(SandwichSampler(DATA_SPACE, seed=0), 0).values()) == PINNED
 
 
-@pytest.mark.parametrize('num_random, with_min, names', [
-    (2, False, ['random_1', 'random_2', 'max']),
-    (1, True, ['min', 'random_1', 'max']),
-    (0, False, ['max']),
-    (0, True, ['min', 'max']),
-    (5, False, ['random_1', 'random_2', 'random_3', 'random_4', 'random_5', 'max']),
+@pytest.mark.parametrize('sandwich, names', [
+    ('random+random+max', ['random_1', 'random_2', 'max']),
+    ('min+random+max', ['min', 'random_1', 'max']),
+    ('max', ['max']),
+    ('max+min', ['min', 'max']),
+    ('random+max+random+random', ['random_1', 'random_2', 'random_3', 'max']),
 ])
-def test_names_and_the_max_arch_last(num_random, with_min, names):
-    archs = SandwichSampler(DATA_SPACE, num_random, with_min, seed=1).sample(4)
+def test_names_and_the_max_arch_last(sandwich, names):
+    archs = SandwichSampler(DATA_SPACE, sandwich, seed=1).sample(4)
     assert list(archs) == names
     assert list(archs.values())[-1] == DATA_SPACE.max
     assert archs.get('min', DATA_SPACE.min) == DATA_SPACE.min
     assert all(arch in DATA_SPACE for arch in archs.values())
+
+
+@pytest.mark.parametrize('sandwich', ['random+random+max', 'min+max', 'max'])
+def test_a_space_of_one_arch_is_the_plain_method(sandwich):
+    space = ArchSpace(stem=[8], widths=[[8]] * 4, depths=[[1]] * 4)
+    assert SandwichSampler(space, sandwich).sample(3) == dict(max=space.max)
 
 
 def test_archs_of_a_step_are_drawn_independently():
@@ -65,6 +71,7 @@ def test_archs_of_a_step_are_drawn_independently():
     assert sum(step['random_1'] == step['random_2'] for step in steps) < 3
 
 
-def test_negative_number():
-    with pytest.raises(UserError, match='num_random is -1'):
-        SandwichSampler(DATA_SPACE, -1)
+@pytest.mark.parametrize('sandwich', ['', 'random', 'max+max', 'min+min+max', 'random + max', 'mid+max'])
+def test_no_sandwich(sandwich):
+    with pytest.raises(UserError, match='join max, any number of random'):
+        SandwichSampler(DATA_SPACE, sandwich)

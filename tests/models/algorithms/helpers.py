@@ -1,4 +1,4 @@
-"""A tiny MoCo, its batches, and the same loss written down again with plain layers."""
+"""Tiny supernets of each method, their batches, and MoCo's loss written down again with plain layers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from gaia_ssl import Arch, ArchSpace
 from gaia_ssl.export import extract_subnet
-from gaia_ssl.models import SupernetMoCo
+from gaia_ssl.models.algorithms import Supernet, SupernetMoCo
 from gaia_ssl.registry import MODELS
 
 TEMPERATURE = 0.2
@@ -22,13 +22,27 @@ MEAN, STD = [100., 110., 120.], [50., 60., 70.]
 PREPROCESSOR = dict(type='mmpretrain.SelfSupDataPreprocessor', mean=MEAN, std=STD, to_rgb=True)
 
 
-def build_moco(space: ArchSpace, seed: int = 0, norm: str = 'BN', **kwargs) -> SupernetMoCo:
-    """A MoCo whose batch norms are not neutral and whose teacher is not the student."""
+MLP = dict(type='mmpretrain.NonLinearNeck', hid_channels=16, out_channels=8, num_layers=2, with_bias=True, with_last_bn=False,
+           norm_cfg=dict(type='gaia_ssl.DynamicSyncBatchNorm'))
+METHODS = dict(
+    SupernetMoCo=dict(neck=NECK, head=HEAD, queue_len=16, feat_dim=8, bn_splits=1),
+    SupernetBYOL=dict(
+        neck=dict(**MLP, with_avg_pool=True),
+        head=dict(type='mmpretrain.LatentPredictHead', predictor=dict(**MLP, in_channels=8, with_avg_pool=False),
+                  loss=dict(type='mmpretrain.CosineSimilarityLoss', shift_factor=2., scale_factor=2.))),
+    SupernetReSSL=dict(neck=NECK, head=dict(type='gaia_ssl.RelationHead'), queue_len=16, feat_dim=8, bn_splits=1),
+    SupernetDenseCL=dict(neck=dict(type='mmpretrain.DenseCLNeck', hid_channels=24, out_channels=8), head=HEAD, queue_len=16,
+                         feat_dim=8, bn_splits=1),
+)
+"""What each method needs beside a backbone."""
+
+
+def build_supernet(method: str, space: ArchSpace, seed: int = 0, norm: str = 'BN', **kwargs) -> Supernet:
+    """A supernet whose batch norms are not neutral and whose teacher is not the student."""
     torch.manual_seed(seed)
-    settings = dict(queue_len=16, feat_dim=8, bn_splits=1, teacher_momentum=0.9)
+    settings = dict(METHODS[method], teacher_momentum=0.9, data_preprocessor=PREPROCESSOR)
     backbone = dict(type='gaia_ssl.DynamicResNet', space=space, stem_kernel=3, norm_cfg=dict(type=norm))
-    model = MODELS.build(dict(type='gaia_ssl.SupernetMoCo', backbone=backbone, neck=NECK, head=HEAD,
-                              data_preprocessor=PREPROCESSOR, **{**settings, **kwargs}))
+    model = MODELS.build(dict(type=f'gaia_ssl.{method}', backbone=backbone, **{**settings, **kwargs}))
     model.init_weights()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -39,7 +53,11 @@ def build_moco(space: ArchSpace, seed: int = 0, norm: str = 'BN', **kwargs) -> S
     return model.train()
 
 
-def student_parameters(model: SupernetMoCo) -> list[nn.Parameter]:
+def build_moco(space: ArchSpace, **kwargs) -> SupernetMoCo:
+    return build_supernet('SupernetMoCo', space, **kwargs)
+
+
+def student_parameters(model: Supernet) -> list[nn.Parameter]:
     return [*model.backbone.parameters(), *model.neck.parameters()]
 
 
@@ -60,7 +78,7 @@ def sgd(model: nn.Module, lr: float = 0.05, wrapper: type[OptimWrapper] = OptimW
     return wrapper(torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=lr), **kwargs)
 
 
-def record_gradients(model: SupernetMoCo, optim_wrapper: OptimWrapper) -> list[dict[str, torch.Tensor]]:
+def record_gradients(model: Supernet, optim_wrapper: OptimWrapper) -> list[dict[str, torch.Tensor]]:
     """A list that every optimizer step extends by the gradients it is given."""
     steps = []
     optim_wrapper.optimizer.register_step_pre_hook(lambda *_: steps.append(

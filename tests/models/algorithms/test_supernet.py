@@ -11,10 +11,12 @@ from gaia_ssl.registry import MODELS
 from gaia_ssl.space import SandwichSampler
 from tests.models.algorithms.helpers import (
     HEAD,
+    METHODS,
     NECK,
     assert_gradients_close,
     batch,
     build_moco,
+    build_supernet,
     normalised,
     record_gradients,
     reference_gradient,
@@ -30,9 +32,10 @@ def model(tiny_space):
     return build_moco(tiny_space)
 
 
-def train(model, optim_wrapper, steps: int = 1, size: int = 4, first: int = 0, **sandwich) -> list[dict]:
+def train(model, optim_wrapper, steps: int = 1, size: int = 4, first: int = 0,
+          sandwich: str = 'random+random+max') -> list[dict]:
     """Some iterations as SandwichSamplerHook and mmengine's loop make them."""
-    sampler = SandwichSampler(model.backbone.space, seed=7, **sandwich)
+    sampler = SandwichSampler(model.backbone.space, sandwich, seed=7)
     logs = []
     for iteration in range(first, first + steps):
         model.set_sandwich(iteration, sampler.sample(iteration))
@@ -103,6 +106,63 @@ def test_the_gradient_is_the_sum_over_the_archs(model, sandwich):
     assert not any(value.requires_grad for value in log.values())
 
 
+@pytest.mark.parametrize('teacher', ['max', 'same'])
+@pytest.mark.parametrize('method', METHODS)
+def test_every_methods_gradient_is_the_sum_over_the_archs(tiny_space, method, teacher):
+    """Each arch alone, on a copy, from the teacher at the max arch or at the student's own."""
+    model = build_supernet(method, tiny_space, teacher=teacher)
+    if method == 'SupernetBYOL':
+        model.double()  # batch norm of four embeddings makes much of rounding
+    before = copy.deepcopy(model)
+    gradients = record_gradients(model, optim_wrapper := sgd(model))
+    log, = train(model, optim_wrapper)
+    before.update_teacher()
+    separate, losses = [], []
+    for arch in model.sandwich.values():
+        alone = copy.deepcopy(before)
+        alone.backbone.set_arch(arch)
+        alone.teacher['backbone'].set_arch(arch if teacher == 'same' else tiny_space.max)
+        views = [view.to(next(alone.parameters()).dtype) for view in normalised(batch(4)['inputs'])]
+        loss = alone.loss(views, alone.teach(views))
+        loss.backward()
+        losses.append(loss.item())
+        separate.append({name: torch.zeros_like(p) if p.grad is None else p.grad
+                         for name, p in alone.named_parameters() if p.requires_grad})
+    assert_gradients_close(gradients[0], total(separate))
+    assert [value.item() for value in log.values()] == pytest.approx([sum(losses), *losses], rel=1e-5)
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_a_loaded_model_goes_on_as_the_one_that_was_saved(tiny_space, method):
+    """Also the EMA update, which belongs to the step after the one that moved the student."""
+    whole, part = build_supernet(method, tiny_space), build_supernet(method, tiny_space)
+    train(whole, sgd(whole), steps=4)
+    train(part, sgd(part), steps=2)
+    resumed = build_supernet(method, tiny_space, seed=1)
+    resumed.load_state_dict(part.state_dict())
+    train(resumed, sgd(resumed), steps=2, first=2)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(resumed.state_dict()[name], value), name
+
+
+def test_a_teacher_of_the_same_arch_encodes_once_an_arch(tiny_space, monkeypatch):
+    model = build_moco(tiny_space, teacher='same')
+    taught = []
+    model.teacher['backbone'].register_forward_hook(lambda *_: taught.append(model.teacher['backbone'].arch))
+    train(model, sgd(model))
+    assert taught == list(model.sandwich.values())
+    assert model.teacher['backbone'].arch == tiny_space.max
+
+
+def test_the_queue_of_same_arch_teachers_holds_each_image_once_and_every_arch(tiny_space, monkeypatch):
+    model = build_moco(tiny_space, teacher='same')
+    taught, teach = [], model.teach
+    monkeypatch.setattr(model, 'teach', lambda views: taught.append(teach(views)) or taught[-1])
+    train(model, sgd(model), size=5)
+    expected = torch.stack([taught[image % 3]['all_keys'][image] for image in range(5)])
+    assert torch.equal(model.queue[:, :5], expected.T) and int(model.queue_ptr) == 5
+
+
 def test_all_archs_meet_the_same_queue_without_this_steps_keys(model, monkeypatch):
     queues = spy(monkeypatch, model, 'loss', lambda views, targets: (model.queue.clone(), targets['keys'].clone()))
     optim_wrapper = sgd(model)
@@ -150,7 +210,7 @@ def test_gradient_accumulation(tiny_space):
     separate = record_gradients(apart, still)
     accumulating = sgd(together, lr=0.5, accumulative_counts=2)
     summed = record_gradients(together, accumulating)
-    apart.teacher_momentum = 1.  # the reference's student and teacher stay where they are
+    apart.momentum_range = 1., 1.  # the reference's student and teacher stay where they are
     together.update_teacher = lambda: None
     train(apart, still, steps=2)
     train(together, accumulating, steps=2)
@@ -170,18 +230,6 @@ def test_one_ema_update_an_optimizer_step(model):
                 torch.testing.assert_close(new, 0.9 * old + 0.1 * taught, rtol=1e-6, atol=1e-7)
             else:
                 assert torch.equal(new, old)
-
-
-def test_a_loaded_model_goes_on_as_the_one_that_was_saved(tiny_space):
-    """Also the EMA update, which belongs to the step after the one that moved the student."""
-    whole, part = build_moco(tiny_space), build_moco(tiny_space)
-    train(whole, sgd(whole), steps=4)
-    train(part, sgd(part), steps=2)
-    resumed = build_moco(tiny_space, seed=1)
-    resumed.load_state_dict(part.state_dict())
-    train(resumed, sgd(resumed), steps=2, first=2)
-    for name, value in whole.state_dict().items():
-        assert torch.equal(resumed.state_dict()[name], value), name
 
 
 def test_clipping_is_the_optim_wrappers(tiny_space):
@@ -259,6 +307,8 @@ def test_the_student_is_fed_at_every_arch_by_one_neck(model):
     (dict(teacher_momentum=-0.1), 'teacher_momentum'),
     (dict(neck=dict(NECK, in_channels=17)), 'in_channels is 17, .* puts out 64'),
     (dict(backbone=dict(type='gaia_ssl.SubnetResNet', arch='4-4x1-4x1-4x1-4x1')), 'not a SubnetResNet'),
+    (dict(final_teacher_momentum=2.), 'final_teacher_momentum is 2'),
+    (dict(teacher='min'), "teacher is 'min'"),
     (dict(queue_len=0), 'queue_len is 0'),
     (dict(bn_splits=0), 'bn_splits is 0'),
 ])
