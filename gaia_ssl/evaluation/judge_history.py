@@ -56,9 +56,10 @@ class JudgeHistory:
             for (subnet, arch), rows in self.rows.groupby(['subnet', 'arch'], sort=False):
                 label = arch if subnet == arch else f'{subnet}: {arch}'
                 axis.plot(rows[by].astype(float), rows[measure].astype(float), marker='.', label=label)
-            axis.set_title(MEASURES[measure])
+            title, unit = MEASURES[measure]
+            axis.set_title(title)
+            axis.set_ylabel(unit)
             axis.set_xlabel('epochs' if by == 'epoch' else 'iterations')
-            axis.set_ylabel(measure)
             axis.set_ylim(bottom=0)
             axis.xaxis.set_major_locator(MaxNLocator(integer=True))
             axis.grid(alpha=0.3)
@@ -75,5 +76,5 @@ def _read(path: pathlib.Path) -> pd.DataFrame:
     except (ValueError, UnicodeDecodeError):  # pandas' ParserError and EmptyDataError are ValueErrors
         whole = False
     if not whole:
-        raise UserError(f"{path}: not a history of judged subnets, or cut short; move it away to begin a new one")
+        raise UserError(f'{path}: not a history of judged subnets, or cut short; move it away to begin a new one')
     return rows

@@ -19,8 +19,11 @@ from gaia_ssl.models.algorithms import Supernet
 from gaia_ssl.models.dynamic import DynamicBatchNorm1d, DynamicSyncBatchNorm
 from gaia_ssl.space import Arch
 
-MEASURES = dict(knn='kNN accuracy (top-1)', rankme='RankMe (effective rank)', std='std of embeddings (1: spread evenly)')
-"""What :func:`judge_subnet` measures, and how a plot calls it."""
+MEASURES = dict(
+    knn=('kNN accuracy', 'share of images, top-1'),
+    rankme=('RankMe of embeddings', 'effective number of dimensions'),
+    std=('std of embeddings', 'relative to evenly spread directions'))
+"""What :func:`judge_subnet` measures; and the title and the unit for a plot."""
 
 
 def judge_subnet(model: Supernet,

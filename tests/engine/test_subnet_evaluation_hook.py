@@ -157,7 +157,8 @@ def test_a_subnet_that_is_not_finite_is_named(tmp_path, classes):
     (dict(val='{train}/dark'), r'no image in the class folders of .*dark'),
     (dict(val='{odd}'), r'odd: class (bright|dim) is not among the 2 of .*train; name the class folders alike'),
     (dict(num_images=1), 'train: 1 images of one class, dark; kNN needs'),
-    (dict(k=25), 'kNN with k=25 needs as many images, there are 24; lower k'),
+    (dict(k=25), 'train: 24 images are too few to judge by, it takes 25; raise num_images, or lower k'),
+    (dict(val=None, num_images=1), 'train: 1 images are too few to judge by, it takes 2'),
     (dict(archs=['8-8x2']), "'8-8x2' is not an arch"),
     (dict(archs='64-8x1-8x1-16x1-16x1'), 'larger than the supernet'),
     (dict(resolution=0), 'must be 1 or more'),
@@ -165,7 +166,7 @@ def test_a_subnet_that_is_not_finite_is_named(tmp_path, classes):
 def test_errors_come_before_training(tmp_path, classes, settings, match):
     tiny.photos(classes / 'odd' / 'bright', 2)
     tiny.photos(classes / 'odd' / 'dim', 2)
-    if 'val' in settings:
+    if settings.get('val'):
         settings = dict(val=settings['val'].format(train=classes / 'train', odd=classes / 'odd'))
     probe = Probe()
     with pytest.raises(UserError, match=match) as info:

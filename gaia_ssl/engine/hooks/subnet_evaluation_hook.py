@@ -43,6 +43,10 @@ class SubnetEvaluationHook(Hook):
         min_rankme, min_std: Below either a subnet has collapsed. Of a ResNet with random weights the std is about 0.4.
         max_unreadable: The share of unreadable images above which the run stops.
 
+    Example::
+
+        dict(type='gaia_ssl.SubnetEvaluationHook', train='data/imagenette/train', val='data/imagenette/val', interval=5)
+
     Raises:
         UserError: Before training starts, if a folder, a class or an arch is not there, or a number is out of range.
     """
@@ -103,6 +107,7 @@ class SubnetEvaluationHook(Hook):
         self._judge(runner, runner.epoch, runner.iter)
 
     def _open_images(self, model: Supernet, runner: Runner) -> None:
+        """On all processes alike, so that none waits for one that an error has stopped."""
         meta = supernet_meta(model)
         crops = dict(self.crops, mean=meta['mean'], std=meta['std'], to_rgb=meta['to_rgb'], report=runner.logger.info)
         self.images = CenterCrops(self.train, max_images=self.num_images, **crops)
@@ -111,9 +116,12 @@ class SubnetEvaluationHook(Hook):
             val = CenterCrops(self.val, max_images=self.num_val_images, **crops)
             self.labelled = dict(labels=self.images.classes, val_batches=val, val_labels=val.classes, k=self.k)
             self._check_classes()
+        found, fewest = len(self.images.indices), self.k if self.labelled else 2
+        if found < fewest:
+            raise UserError(f'{self.train}: {found} images are too few to judge by, it takes {fewest}; raise num_images, or '
+                            'lower k for the kNN')
 
     def _check_classes(self) -> None:
-        """All processes raise the same error here, before one of them waits for another."""
         known, asked = (set(self.labelled[name]) for name in ('labels', 'val_labels'))
         if len(known) < 2:
             raise UserError(f'{self.train}: {len(self.images.indices)} images of one class, {min(known)}; kNN needs a folder '
@@ -121,9 +129,6 @@ class SubnetEvaluationHook(Hook):
         if asked - known:
             raise UserError(f'{self.val}: class {min(asked - known)} is not among the {len(known)} of {self.train}; name the '
                             'class folders alike, or raise num_images')
-        if len(self.images.indices) < self.k:
-            raise UserError(f'{self.train}: kNN with k={self.k} needs as many images, there are {len(self.images.indices)}; '
-                            'lower k or raise num_images')
 
     def _judge(self, runner: Runner, epoch: int, iteration: int) -> None:
         """Judge all subnets on the main process, unless it has been done."""
