@@ -58,7 +58,7 @@ def main() -> None:
     runs = all_runs(arguments.seeds, arguments.methods)
     checkpoints = {run: arguments.work_dir / run.name / f'epoch_{arguments.epochs}.pth' for run in runs}
     if 'train' in arguments.stages:
-        train_all(runs, str(data / 'train'), arguments.epochs, arguments.work_dir, arguments.at_once)
+        train_all(runs, data, arguments.epochs, arguments.work_dir, arguments.at_once)
     done = [run for run in runs if checkpoints[run].exists()]
     if 'compare' in arguments.stages:
         compare(done, checkpoints, data, arguments.probe_images, arguments.work_dir)
@@ -124,7 +124,7 @@ def domains(run: Run, checkpoint: Path, data: Path, arguments: argparse.Namespac
 
 def search_config(run: Run, checkpoint: Path, images: Path) -> Path:
     """The run's config with a search of all tasks on 256 images."""
-    config = config_of(run, str(images), epochs=1)
+    config = config_of(run, images.parent, epochs=1)
     config.merge_from_dict(Config.fromfile(ROOT / 'configs' / '_base_' / 'search.py').to_dict())
     config.test_dataloader.update(batch_size=64, num_workers=1)
     config.test_dataloader.dataset.update(data_root=str(images), pipeline=center_crop_pipeline(RESOLUTION))

@@ -47,7 +47,7 @@ def all_runs(seeds: Sequence[int], methods: Sequence[str]) -> list[Run]:
             for kind in ('supernet', 'plain', *(['same'] if method == 'mocov2' else []))]
 
 
-def config_of(run: Run, images: str, epochs: int) -> Config:
+def config_of(run: Run, images: Path, epochs: int) -> Config:
     """The method's CIFAR config at a size for two CPU cores: 1,152 archs, 48 px, AdamW, a queue of four batches."""
     config = Config.fromfile(ROOT / 'configs' / 'data' / f'{run.method}_r_supernet_cifar.py')
     _crop_to(config.train_dataloader.dataset.pipeline, RESOLUTION)
@@ -60,7 +60,7 @@ def config_of(run: Run, images: str, epochs: int) -> Config:
     if run.method in ('mocov2', 'densecl'):
         config.model.head.temperature = 0.1
     config.train_dataloader.update(batch_size=BATCH_SIZE, num_workers=1, pin_memory=False)
-    config.train_dataloader.dataset.data_root = images
+    config.train_dataloader.dataset.data_root = str(images / 'train')
     config.optim_wrapper = dict(type='gaia_ssl.AutocastOptimWrapper',
                                 optimizer=dict(type='AdamW', lr=MAX_LR, weight_decay=1e-4))
     config.param_scheduler = [
@@ -71,11 +71,14 @@ def config_of(run: Run, images: str, epochs: int) -> Config:
     config.default_hooks.logger.interval = 10
     config.default_hooks.checkpoint.update(interval=1, max_keep_ckpts=2)
     config.randomness = dict(seed=run.seed)
+    config.custom_hooks.append(dict(
+        type='gaia_ssl.SubnetEvaluationHook', train=str(images / 'train'), val=str(images / 'val'), archs=[SUBNET],
+        num_images=2000, num_val_images=2000, resolution=RESOLUTION, batch_size=250))
     return config
 
 
-def train(run: Run, images: str, epochs: int, folder: Path) -> Path:
-    """Train ``run`` in ``folder`` unless it is there; the last checkpoint."""
+def train(run: Run, images: Path, epochs: int, folder: Path) -> Path:
+    """Train ``run`` in ``folder`` on ``images/train`` unless it is there; the last checkpoint."""
     work_dir = folder / run.name
     checkpoint = work_dir / f'epoch_{epochs}.pth'
     if not checkpoint.exists():
@@ -88,7 +91,7 @@ def train(run: Run, images: str, epochs: int, folder: Path) -> Path:
     return checkpoint
 
 
-def train_all(runs: Sequence[Run], images: str, epochs: int, folder: Path, at_once: int) -> dict[Run, Path]:
+def train_all(runs: Sequence[Run], images: Path, epochs: int, folder: Path, at_once: int) -> dict[Run, Path]:
     """The last checkpoint of each run; ``at_once`` train at the same time, one thread each."""
     with ThreadPoolExecutor(at_once) as pool:
         return dict(zip(runs, pool.map(lambda run: train(run, images, epochs, folder), runs), strict=True))

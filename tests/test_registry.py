@@ -29,7 +29,7 @@ from mmengine import registry
 names = dict(
     MODELS=['DynamicResNet', 'SubnetResNet', 'SupernetMoCo'], MODEL_WRAPPERS=['SandwichDistributedDataParallel'],
     DATASETS=['ImageFolder'], DATA_SAMPLERS=['SeededSampler'], LOOPS=['TaskAwareSearchLoop'],
-    HOOKS=['AtomicCheckpointHook', 'SandwichSamplerHook', 'UnreadableImagesHook'],
+    HOOKS=['AtomicCheckpointHook', 'SandwichSamplerHook', 'SubnetEvaluationHook', 'UnreadableImagesHook'],
     OPTIM_WRAPPERS=['AutocastOptimWrapper'])
 for kind, types in names.items():
     for name in types:

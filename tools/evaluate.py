@@ -13,7 +13,7 @@ from gaia_ssl import Arch, cli
 from gaia_ssl.checkpoint import load_checkpoint
 from gaia_ssl.datasets.center_crops import CenterCrops
 from gaia_ssl.evaluation import calibrate_bn, knn_accuracy
-from gaia_ssl.export import extract_subnet
+from gaia_ssl.models import extract_subnet
 from gaia_ssl.models.supernet_meta import read_supernet_meta, student_backbone
 
 

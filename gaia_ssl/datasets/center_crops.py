@@ -38,6 +38,7 @@ class CenterCrops:
         max_images: Take so many images, evenly spaced over the sorted folder; None takes all.
         with_label: Whether each folder directly below is a class.
         max_unreadable: The share of unreadable images above which iteration ends in a UserError.
+        keep: Keep the images in memory once they are read, at one byte a value: 150 KB each at 224 px.
         report: Where progress and unreadable paths are reported.
     """
 
@@ -50,6 +51,7 @@ class CenterCrops:
     max_images: int | None = None
     with_label: bool = False
     max_unreadable: float = 0.01
+    keep: bool = False
     report: Callable[[str], None] = print
 
     def __post_init__(self) -> None:
@@ -58,6 +60,7 @@ class CenterCrops:
         self.dataset = ImageFolder(self.folder, with_label=self.with_label, pipeline=center_crop_pipeline(self.resolution))
         self.indices = evenly_spaced(len(self.dataset), self.max_images)
         self._batches = in_batches(self.indices, self.batch_size)
+        self._kept: list[Tensor] = []
 
     def __len__(self) -> int:
         """Batches."""
@@ -73,16 +76,30 @@ class CenterCrops:
         """Each image's class, in the order of iteration."""
         return [int(self.dataset.get_data_info(index)['gt_label']) for index in self.indices]
 
+    @property
+    def classes(self) -> list[str]:
+        """The name of each image's class, in the order of iteration."""
+        return [self.dataset.CLASSES[label] for label in self.labels]
+
     def __iter__(self) -> Iterator[Tensor]:
         mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in (self.mean, self.std))
-        unreadable = UnreadableImages(self.max_unreadable, total=len(self.indices))
         progress = Progress(len(self.indices), 'images', self.report)
+        for images in self._kept or self._read():
+            yield ((images.flip(1) if self.to_rgb else images).float() - mean) / std
+            progress.advance(len(images))
+
+    def _read(self) -> Iterator[Tensor]:
+        """Batches as the files hold them: BGR, one byte a value."""
+        unreadable = UnreadableImages(self.max_unreadable, total=len(self.indices))
+        read = []
         for data in DataLoader(self.dataset, batch_sampler=self._batches, collate_fn=list):
             for sample in data:
                 for path in unreadable.update(sample['data_samples'].unreadable):
                     self.report(f'unreadable image, skipped: {path}')
             images = torch.stack([sample['inputs'] for sample in data])
-            yield ((images.flip(1) if self.to_rgb else images).float() - mean) / std
-            progress.advance(len(images))
+            if self.keep:
+                read.append(images)
+            yield images
         if unreadable.paths:
             self.report(unreadable.summary())
+        self._kept = read

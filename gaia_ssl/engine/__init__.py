@@ -1,7 +1,10 @@
 """mmengine's view: thin hooks, loops and wrappers that call the floors below."""
 
-from gaia_ssl.engine.hooks import AtomicCheckpointHook, SandwichSamplerHook, UnreadableImagesHook
+from gaia_ssl.engine.hooks import AtomicCheckpointHook, SandwichSamplerHook, SubnetEvaluationHook, UnreadableImagesHook
 from gaia_ssl.engine.loops import TaskAwareSearchLoop
 from gaia_ssl.engine.optim import AutocastOptimWrapper
 
-__all__ = ['AtomicCheckpointHook', 'AutocastOptimWrapper', 'SandwichSamplerHook', 'TaskAwareSearchLoop', 'UnreadableImagesHook']
+__all__ = [
+    'AtomicCheckpointHook', 'AutocastOptimWrapper', 'SandwichSamplerHook', 'SubnetEvaluationHook', 'TaskAwareSearchLoop',
+    'UnreadableImagesHook'
+]

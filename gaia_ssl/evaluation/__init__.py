@@ -1,7 +1,13 @@
-"""Judging a network: its batch norms recalibrated, what its features are worth to a simple classifier, and its latency."""
+"""Judging a network: its batch norms recalibrated, what its features are worth with labels and without, and its latency."""
 
 from gaia_ssl.evaluation.bn_calibration import calibrate_bn
+from gaia_ssl.evaluation.embeddings import embedding_std, rank_me
+from gaia_ssl.evaluation.judge_history import JudgeHistory
 from gaia_ssl.evaluation.knn import knn_accuracy
 from gaia_ssl.evaluation.latency import check_latency, measure_latency
+from gaia_ssl.evaluation.subnet_judge import MEASURES, find_collapse, judge_subnet
 
-__all__ = ['calibrate_bn', 'check_latency', 'knn_accuracy', 'measure_latency']
+__all__ = [
+    'MEASURES', 'JudgeHistory', 'calibrate_bn', 'check_latency', 'embedding_std', 'find_collapse', 'judge_subnet',
+    'knn_accuracy', 'measure_latency', 'rank_me'
+]

@@ -12,10 +12,10 @@ import gaia_ssl
 from gaia_ssl.checkpoint import file_hash, load_checkpoint, save_checkpoint
 from gaia_ssl.datasets.center_crops import CenterCrops
 from gaia_ssl.evaluation import calibrate_bn
-from gaia_ssl.export.extract import extract_subnet
 from gaia_ssl.export.mmdet_config import mask_rcnn_config
 from gaia_ssl.export.verify import verify_subnet
 from gaia_ssl.files import atomic_path
+from gaia_ssl.models import extract_subnet
 from gaia_ssl.models.supernet_meta import read_supernet_meta, student_backbone
 from gaia_ssl.space import Arch
 

@@ -8,9 +8,10 @@ from gaia_ssl.models.algorithms import (
     SupernetReSSL,
 )
 from gaia_ssl.models.backbones import DynamicResNet, SubnetResNet
+from gaia_ssl.models.extract import extract_subnet
 from gaia_ssl.models.heads import RelationHead
 
 __all__ = [
     'DynamicResNet', 'RelationHead', 'SandwichDistributedDataParallel', 'SubnetResNet', 'SupernetBYOL', 'SupernetDenseCL',
-    'SupernetMoCo', 'SupernetReSSL'
+    'SupernetMoCo', 'SupernetReSSL', 'extract_subnet'
 ]

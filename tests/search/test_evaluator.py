@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from gaia_ssl import Arch
-from gaia_ssl.export import extract_subnet
+from gaia_ssl.models import extract_subnet
 from gaia_ssl.search import ForwardEvaluator
 from gaia_ssl.search.task import features_of
 from tests import tiny

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from gaia_ssl.engine.hooks.supernet_of import supernet_of
 from gaia_ssl.errors import UserError
-from gaia_ssl.models.algorithms import Supernet
 from gaia_ssl.models.supernet_meta import supernet_meta
 from gaia_ssl.registry import HOOKS
 from gaia_ssl.space import SandwichSampler
@@ -28,20 +27,20 @@ class SandwichSamplerHook(Hook):
         self.sandwich = sandwich
 
     def before_train(self, runner: Runner) -> None:
-        model = _supernet(runner)
+        model = supernet_of(runner, self)
         self.sampler = SandwichSampler(model.backbone.space, self.sandwich, runner.seed)
         check_batch_size(runner)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
         archs = self.sampler.sample(runner.iter)
-        _supernet(runner).set_sandwich(runner.iter, archs, progress=runner.iter / runner.max_iters)
+        supernet_of(runner, self).set_sandwich(runner.iter, archs, progress=runner.iter / runner.max_iters)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         broken = [name for name, value in checkpoint['state_dict'].items() if not value.isfinite().all()]
         if broken:
             raise UserError(f'not saved at iteration {runner.iter}: {broken[0]} and {len(broken) - 1} more are not finite; '
                             'lower the learning rate or clip gradients, and --resume from the last checkpoint')
-        checkpoint['meta']['gaia_ssl'] = supernet_meta(_supernet(runner))
+        checkpoint['meta']['gaia_ssl'] = supernet_meta(supernet_of(runner, self))
 
 
 def check_batch_size(runner: Runner) -> None:
@@ -50,10 +49,3 @@ def check_batch_size(runner: Runner) -> None:
     if batch_size and batch_size * runner.world_size > len(dataset):
         raise UserError(f'a batch of {batch_size} on {runner.world_size} processes is larger than the data of '
                         f'{len(dataset)} images; lower train_dataloader.batch_size or add images')
-
-
-def _supernet(runner: Runner) -> Supernet:
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    if not isinstance(model, Supernet):
-        raise UserError(f'SandwichSamplerHook works on a supernet, and the model is a {type(model).__name__}')
-    return model

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from gaia_ssl import Arch, ArchSpace
-from gaia_ssl.export import extract_subnet
+from gaia_ssl.models import extract_subnet
 from gaia_ssl.models.algorithms import Supernet, SupernetMoCo
 from gaia_ssl.registry import MODELS
 

@@ -4,8 +4,7 @@ from torch import nn
 
 from gaia_ssl import DATA_SPACE, Arch
 from gaia_ssl.errors import UserError
-from gaia_ssl.export import extract_subnet
-from gaia_ssl.models import DynamicResNet
+from gaia_ssl.models import DynamicResNet, extract_subnet
 from gaia_ssl.models.dynamic import DynamicSyncBatchNorm
 
 RESNET50 = Arch.parse('64-64x3-128x4-256x6-512x3')

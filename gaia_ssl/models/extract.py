@@ -1,6 +1,6 @@
 """The weights of one subnet."""
 
-from gaia_ssl.models import DynamicResNet, SubnetResNet
+from gaia_ssl.models.backbones import DynamicResNet, SubnetResNet
 from gaia_ssl.space import Arch
 
 
