@@ -15,9 +15,10 @@ def class_folders(folder: str | os.PathLike) -> list[str]:
     Raises:
         UserError: If the folder is missing or holds none.
     """
+    folder = os.path.normpath(folder)
     if not os.path.isdir(folder):
         raise UserError(f'{folder}: no such folder; give labelled images as {folder}/CLASS/IMAGE')
-    classes = find_folders(os.fspath(folder))[0]
+    classes = find_folders(folder)[0]
     if not classes:
         raise UserError(f'{folder}: no labels, because it has no folder a class; sort the images into {folder}/CLASS/')
     return classes
