@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import record
-from gaia_ssl.evaluation.features import pooled_features
 from matplotlib.figure import Figure
 from mmengine.config import Config
 from reproduction_runs import METHODS, RESOLUTION, ROOT, SUBNET, Run, all_runs, config_of, train_all
@@ -28,6 +27,7 @@ from gaia_ssl import Arch
 from gaia_ssl.checkpoint import load_checkpoint
 from gaia_ssl.datasets.center_crops import CenterCrops, center_crop_pipeline
 from gaia_ssl.evaluation import calibrate_bn, knn_accuracy, linear_probe_accuracy
+from gaia_ssl.evaluation.features import pooled_features
 from gaia_ssl.files import atomic_path
 from gaia_ssl.models import extract_subnet
 from gaia_ssl.models.supernet_meta import read_supernet_meta, student_backbone
