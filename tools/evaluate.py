@@ -6,6 +6,8 @@ DIR holds train/ and val/, each with a folder a class. Labels serve this measure
 import argparse
 import os
 
+import import_guard  # noqa: F401
+
 import numpy as np
 import torch
 

@@ -12,6 +12,8 @@ import sys
 import time
 from pathlib import Path
 
+import import_guard  # noqa: F401
+
 from mmengine.config import Config
 from mmengine.utils import get_installed_path
 from rich.console import Console

@@ -4,6 +4,8 @@ import argparse
 import re
 from pathlib import Path
 
+import import_guard  # noqa: F401
+
 from mmengine.runner import Runner
 from torch.cuda import is_available as has_cuda
 
