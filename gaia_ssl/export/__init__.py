@@ -2,8 +2,12 @@
 
 from gaia_ssl.export.backbone_config import backbone_config
 from gaia_ssl.export.extract import extract_subnet
+from gaia_ssl.export.formats import parse_formats, write_formats
 from gaia_ssl.export.hand_over import export_subnet
 from gaia_ssl.export.mmdet_config import mask_rcnn_config, small_mask_rcnn_config
 from gaia_ssl.export.verify import verify_subnet
 
-__all__ = ['backbone_config', 'export_subnet', 'extract_subnet', 'mask_rcnn_config', 'small_mask_rcnn_config', 'verify_subnet']
+__all__ = [
+    'backbone_config', 'export_subnet', 'extract_subnet', 'mask_rcnn_config', 'parse_formats', 'small_mask_rcnn_config',
+    'verify_subnet', 'write_formats'
+]
