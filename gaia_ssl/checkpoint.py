@@ -4,6 +4,7 @@ import hashlib
 import os
 import pathlib
 import pickle
+import re
 from typing import Any
 
 import torch
@@ -50,6 +51,13 @@ def save_checkpoint(checkpoint: dict[str, Any], path: str | os.PathLike) -> None
     """Write ``checkpoint`` to ``path`` atomically."""
     with atomic_path(path) as temporary:
         torch.save(checkpoint, temporary)
+
+
+def latest_checkpoint(work_dir: str | os.PathLike) -> str | None:
+    """The checkpoint of the latest iteration or epoch in ``work_dir``; they are written whole or not at all."""
+    found = [(int(match.group(1)), path) for path in pathlib.Path(work_dir).glob('*.pth')
+             if (match := re.fullmatch(r'(?:epoch|iter)_(\d+)\.pth', path.name))]
+    return str(max(found)[1]) if found else None
 
 
 def file_hash(path: str | os.PathLike) -> str:

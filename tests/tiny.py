@@ -45,6 +45,19 @@ def photos(folder: pathlib.Path, count: int, size: int = 40, seed: int = 0) -> p
     return folder
 
 
+def labelled_photos(root: pathlib.Path, train: int = 6, val: int = 4, classes: Sequence[str] = ('blue', 'green', 'red'),
+                    size: int = 40) -> pathlib.Path:
+    """``root`` with ``train`` and ``val`` pictures of each class, each of its tint, in ``train/CLASS/`` and ``val/CLASS/``."""
+    for split, count in (('train', train), ('val', val)):
+        for index, name in enumerate(classes):
+            folder = photos(root / split / name, count, size, seed=10 * index + (split == 'val'))
+            for path in folder.iterdir():
+                pixels = np.array(Image.open(path)) // 4
+                pixels[..., index % 3] += 120
+                Image.fromarray(pixels).save(path)
+    return root
+
+
 def supernet(seed: int = 0, space: ArchSpace = SPACE, stem_kernel: int = 3) -> SupernetMoCo:
     """A supernet with random weights, batch norms included; student and teacher differ."""
     with torch.random.fork_rng(devices=[]):

@@ -1,50 +1,97 @@
-"""kNN accuracy of a subnet's features on labelled images: python tools/evaluate.py CHECKPOINT --data DIR.
+"""Judge a backbone on labelled images: python tools/evaluate.py CHECKPOINT --data DIR --protocol knn linear-fast.
 
-DIR holds train/ and val/, each with a folder a class. Labels serve this measurement only.
+DIR holds train/ and val/, each with a folder a class. CHECKPOINT is an exported backbone or a supernet's checkpoint. Protocols:
+
+    knn          k nearest neighbours on pooled features
+    linear-fast  a logistic regression on them
+    linear       a linear head on the frozen backbone, trained with augmentation (configs/downstream/imagenet-linear.py)
+    semi-1       fine-tuning on 1 % of the labels (imagenet-semi-1p.py); semi-10 on 10 %
+    finetune     fine-tuning on all (classification.py)
 """
 
 import argparse
-import os
+import pathlib
 
 import import_guard  # noqa: F401
 
-import numpy as np
-import torch
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
 
 from gaia_ssl import Arch, cli
-from gaia_ssl.checkpoint import load_checkpoint
-from gaia_ssl.datasets.center_crops import CenterCrops
-from gaia_ssl.evaluation import calibrate_bn, knn_accuracy
-from gaia_ssl.export import extract_subnet
-from gaia_ssl.models.supernet_meta import read_supernet_meta, student_backbone
+from gaia_ssl.engine.judge import PROTOCOLS, RUNS, SEEDLESS, TRAINED, Judge, JudgeSettings
+from gaia_ssl.errors import UserError
+from gaia_ssl.evaluation import EvaluationRecord
+from gaia_ssl.files import claim_folder
+
+RESULTS = 'evaluation.json'
 
 
 def main() -> None:
+    arguments = parse_arguments()
+    if arguments.lr is not None and len(TRAINED.keys() & set(arguments.protocol)) > 1:
+        raise UserError('--lr with several protocols that train: their learning rates differ; evaluate them one by one')
+    settings = JudgeSettings(arguments.resolution, arguments.k, arguments.small, arguments.epochs, arguments.batch_size,
+                             arguments.lr, arguments.head_lr_mult, arguments.calibration_images, arguments.max_unreadable)
+    judge = Judge(arguments.checkpoint, arguments.data, settings, Arch.parse(arguments.arch) if arguments.arch else None,
+                  arguments.val, arguments.workers)
+    for protocol in arguments.protocol:
+        judge.check(protocol)
+
+    checkpoint = pathlib.Path(arguments.checkpoint).resolve()
+    work_dir = pathlib.Path(arguments.work_dir or f'work_dirs/evaluate/{checkpoint.parent.name}_{checkpoint.stem}')
+    for folder, holds in ((work_dir, RESULTS), (work_dir / RUNS, '*')):
+        claim_folder(folder, holds, resume=arguments.resume, overwrite=arguments.overwrite)
+    record = EvaluationRecord(work_dir / RESULTS, judge.description())
+    todo = [(protocol, seed) for protocol in dict.fromkeys(arguments.protocol)
+            for seed in ([None] if protocol in SEEDLESS else dict.fromkeys(arguments.seeds)) if not record.has(protocol, seed)]
+    if todo:
+        judge.prepare(work_dir)
+    for protocol, seed in todo:
+        print(f'{protocol}' if seed is None else f'{protocol}, seed {seed}', flush=True)
+        record.add(protocol, seed, **judge.score(protocol, seed))
+    Console().print(table(record, judge))
+    print(f'results: {record.path}')
+
+
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('checkpoint', help='checkpoint of the supernet')
-    parser.add_argument('--arch', help='the subnet (default: the largest)')
+    parser.add_argument('checkpoint', help='exported backbone, or checkpoint of a supernet')
     parser.add_argument('--data', required=True, metavar='DIR', help='folder with train/CLASS/ and val/CLASS/')
-    parser.add_argument('--resolution', type=int, default=224, help='side of the images in pixels (default: %(default)s)')
-    parser.add_argument('--batch-size', type=int, default=64, help='images a batch (default: %(default)s)')
+    parser.add_argument('--val', default='val', metavar='NAME', help='the folder in DIR to test on (default: %(default)s)')
+    parser.add_argument('--arch', help='the subnet (default: that of the export, or the largest)')
+    parser.add_argument('--protocol', nargs='+', default=['knn'], metavar='NAME',
+                        help=f"any of {', '.join(PROTOCOLS)} (default: knn)")
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0], metavar='N',
+                        help='one run each of the protocols that train (default: 0)')
+    parser.add_argument('--small', action='store_true', help="the protocols' configs for little data and time")
+    parser.add_argument('--epochs', type=int, help='length of the training; its schedule follows')
+    parser.add_argument('--batch-size', type=int, help='images a batch of the training; its learning rate follows')
+    parser.add_argument('--lr', type=float, help='learning rate, as it is')
+    parser.add_argument('--head-lr-mult', type=float, help='how much larger that of the head is (semi-1, semi-10)')
     parser.add_argument('-k', type=int, default=20, help='neighbours (default: %(default)s)')
-    arguments = parser.parse_args()
-
-    checkpoint = load_checkpoint(arguments.checkpoint)
-    meta = read_supernet_meta(checkpoint, arguments.checkpoint)
-    arch = Arch.parse(arguments.arch) if arguments.arch else meta['space'].max
-    subnet = extract_subnet(student_backbone(checkpoint, arguments.checkpoint), arch)
-    train, val = (CenterCrops(os.path.join(arguments.data, split), meta['mean'], meta['std'], meta['to_rgb'],
-                              arguments.resolution, arguments.batch_size, with_label=True) for split in ('train', 'val'))
-    calibrate_bn(subnet, train)
-    accuracy = knn_accuracy(pooled_features(subnet, train), np.array(train.labels), pooled_features(subnet, val),
-                            np.array(val.labels), arguments.k)
-    print(f'{arch}: kNN top-1 {accuracy:.1%} (k={arguments.k}, {len(train.labels)} training, {len(val.labels)} test images)')
+    parser.add_argument('--resolution', type=int, help='side of the images in pixels (default: that of the export, or 224)')
+    parser.add_argument('--calibration-images', type=int, default=1024, metavar='N',
+                        help='images to calibrate batch norm on, at most (default: %(default)s); 0 keeps that of an export')
+    parser.add_argument('--max-unreadable', type=float, default=0.01,
+                        help='share of unreadable images to accept (default: %(default)s)')
+    parser.add_argument('--workers', type=int, default=2, help='processes that read images (default: %(default)s)')
+    parser.add_argument('--work-dir', help='folder for results and runs (default: work_dirs/evaluate/CHECKPOINT)')
+    parser.add_argument('--resume', action='store_true', help='go on with what the work dir holds')
+    parser.add_argument('--overwrite', action='store_true', help='replace what the work dir holds')
+    return parser.parse_args()
 
 
-@torch.no_grad()
-def pooled_features(subnet: torch.nn.Module, images: CenterCrops) -> np.ndarray:
-    """Average-pooled C5 of each image, ``(N, channels)``."""
-    return torch.cat([subnet(batch)[-1].mean(dim=(2, 3)) for batch in images]).numpy()
+def table(record: EvaluationRecord, judge: Judge) -> Table:
+    """The summary, a row a protocol."""
+    rich_table = Table(title=f'{judge.meta["arch"]} at {judge.resolution} px', box=SIMPLE)
+    for header in ('protocol', 'top-1, %', 'std', 'runs'):
+        rich_table.add_column(header, justify='left' if header == 'protocol' else 'right')
+    for protocol, row in record.summary().items():
+        std = '' if row['std'] is None else f"{100 * row['std']:.1f}"
+        rich_table.add_row(protocol, f"{100 * row['mean']:.1f}", std, str(row['runs']))
+    rich_table.caption = f'{len(judge.train.indices)} training, {len(judge.val.indices)} test images'
+    return rich_table
 
 
 if __name__ == '__main__':

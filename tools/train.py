@@ -1,8 +1,6 @@
 """Train a supernet by self-supervised learning: python tools/train.py CONFIG."""
 
 import argparse
-import re
-from pathlib import Path
 
 import import_guard  # noqa: F401
 
@@ -10,7 +8,7 @@ from mmengine.runner import Runner
 from torch.cuda import is_available as has_cuda
 
 from gaia_ssl import cli
-from gaia_ssl.checkpoint import load_checkpoint
+from gaia_ssl.checkpoint import latest_checkpoint, load_checkpoint
 from gaia_ssl.engine.hooks.sandwich_sampler_hook import check_batch_size
 from gaia_ssl.files import claim_folder
 
@@ -40,13 +38,6 @@ def main() -> None:
     runner = Runner.from_cfg(config)
     check_batch_size(runner)
     runner.train()
-
-
-def latest_checkpoint(work_dir: str) -> str | None:
-    """The checkpoint of the latest iteration or epoch in ``work_dir``; they are written whole or not at all."""
-    found = [(int(match.group(1)), path) for path in Path(work_dir).glob('*.pth')
-             if (match := re.fullmatch(r'(?:epoch|iter)_(\d+)\.pth', path.name))]
-    return str(max(found)[1]) if found else None
 
 
 if __name__ == '__main__':

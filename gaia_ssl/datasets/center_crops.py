@@ -38,6 +38,8 @@ class CenterCrops:
         max_images: Take so many images, evenly spaced over the sorted folder; None takes all.
         with_label: Whether each folder directly below is a class.
         max_unreadable: The share of unreadable images above which iteration ends in a UserError.
+        device: Where the batches go.
+        num_workers: Processes that read images.
         report: Where progress and unreadable paths are reported.
     """
 
@@ -50,6 +52,8 @@ class CenterCrops:
     max_images: int | None = None
     with_label: bool = False
     max_unreadable: float = 0.01
+    device: str = 'cpu'
+    num_workers: int = 0
     report: Callable[[str], None] = print
 
     def __post_init__(self) -> None:
@@ -74,14 +78,14 @@ class CenterCrops:
         return [int(self.dataset.get_data_info(index)['gt_label']) for index in self.indices]
 
     def __iter__(self) -> Iterator[Tensor]:
-        mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in (self.mean, self.std))
+        mean, std = (torch.tensor(values, device=self.device).view(1, -1, 1, 1) for values in (self.mean, self.std))
         unreadable = UnreadableImages(self.max_unreadable, total=len(self.indices))
         progress = Progress(len(self.indices), 'images', self.report)
-        for data in DataLoader(self.dataset, batch_sampler=self._batches, collate_fn=list):
+        for data in DataLoader(self.dataset, batch_sampler=self._batches, num_workers=self.num_workers, collate_fn=list):
             for sample in data:
                 for path in unreadable.update(sample['data_samples'].unreadable):
                     self.report(f'unreadable image, skipped: {path}')
-            images = torch.stack([sample['inputs'] for sample in data])
+            images = torch.stack([sample['inputs'] for sample in data]).to(self.device)
             yield ((images.flip(1) if self.to_rgb else images).float() - mean) / std
             progress.advance(len(images))
         if unreadable.paths:

@@ -1,4 +1,4 @@
-"""Unlabelled images in any folder tree."""
+"""Images in any folder tree, mostly without labels."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from mmengine import fileio
 from mmpretrain.datasets import CustomDataset
 from PIL import Image
 
+from gaia_ssl.datasets.classes import check_classes, class_folders
 from gaia_ssl.errors import UserError
 from gaia_ssl.registry import DATASETS
 
@@ -40,12 +41,14 @@ class ImageFolder(CustomDataset):
     Args:
         data_root: The folder, searched recursively in sorted order.
         data_prefix: A folder inside ``data_root``.
-        with_label: Whether each folder directly below is a class (for kNN and linear probes).
+        with_label: Whether each folder directly below is a class (for judging networks).
         extensions: Accepted file name endings, in lower or upper case.
-        **kwargs: Further arguments of :class:`mmpretrain.datasets.CustomDataset`: ``pipeline``, ``indices``, ...
+        **kwargs: Further arguments of :class:`mmpretrain.datasets.CustomDataset`: ``pipeline``, ``indices``, ``metainfo``,
+            ``ann_file`` (lines of a path in the folder, and with labels the number of its class), ...
 
     Raises:
-        UserError: If the folder is missing or holds no image, and on reading if no image can be decoded.
+        UserError: If the folder is missing or holds no image, its classes are not those of ``metainfo``, the list is missing or
+            broken, and on reading if no image can be decoded.
 
     Example::
 
@@ -68,11 +71,31 @@ class ImageFolder(CustomDataset):
             extensions=extensions,
             **kwargs)
 
+    def load_data_list(self) -> list[dict]:
+        """Return paths, and labels if asked, of the list ``ann_file`` or of the folder."""
+        try:
+            samples = super().load_data_list()
+        except FileNotFoundError as error:
+            raise UserError(f'ImageFolder: no such list of images: {self.ann_file}: tools/draw_split.py draws one') from error
+        except ValueError as error:  # in a line of the list
+            raise UserError(f'ImageFolder: {self.ann_file}: each line must be a path and the number of its class') from error
+        if not samples:
+            raise UserError(f'ImageFolder: {self.ann_file} lists no image')
+        if self.with_label and self.CLASSES is not None:
+            largest = max(sample['gt_label'] for sample in samples)
+            if largest >= len(self.CLASSES):
+                raise UserError(f'ImageFolder: {self.ann_file} names class {largest}, but there are {len(self.CLASSES)}, '
+                                'numbered from 0')
+        return samples
+
     def _find_samples(self) -> list:
         """Return the relative paths (with labels: pairs of path and class), or raise UserError where there are none."""
         accepted = ', '.join(sorted(self.extensions))
         if not fileio.isdir(self.img_prefix):
             raise UserError(f'ImageFolder: no such folder: {self.img_prefix}: give a folder of images ({accepted})')
+        if self.with_label:
+            classes = class_folders(self.img_prefix)
+            check_classes(classes, self.CLASSES or classes, f'ImageFolder: {self.img_prefix} and the config')
         try:
             return super()._find_samples()
         except RuntimeError as error:  # CustomDataset found no file

@@ -19,8 +19,19 @@ def knn_accuracy(train_features: np.ndarray, train_labels: np.ndarray, test_feat
     Raises:
         UserError: If there are fewer training images than ``k``.
     """
-    if len(train_features) < k:
-        raise UserError(f'kNN with k={k} needs at least {k} training images, there are {len(train_features)}; lower k')
+    check_neighbours(len(train_features), k)
     classifier = KNeighborsClassifier(n_neighbors=k, metric='cosine',
                                       weights=lambda distance: np.exp(-np.asarray(distance, dtype=float) / temperature))
     return float(classifier.fit(train_features, train_labels).score(test_features, test_labels))
+
+
+def check_neighbours(images: int, k: int) -> None:
+    """Whether there are ``k`` neighbours among ``images``.
+
+    Raises:
+        UserError: If not, or ``k`` is not positive.
+    """
+    if k < 1:
+        raise UserError(f'kNN with k={k} has no neighbour to ask; give k=1 or more')
+    if images < k:
+        raise UserError(f'kNN with k={k} needs at least {k} training images, there are {images}; lower k')

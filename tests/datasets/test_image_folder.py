@@ -83,6 +83,7 @@ def test_home_directory_is_expanded(folder, monkeypatch):
 @pytest.mark.parametrize('with_label', [False, True])
 def test_no_image_is_a_user_error(tmp_path, with_label):
     (tmp_path / 'empty').mkdir()
+    (tmp_path / 'empty' / 'class').mkdir()
     (tmp_path / 'empty' / 'notes.txt').write_text('')
     with pytest.raises(UserError, match=r'no image.*empty.*\.jpeg, \.jpg.*\.webp') as info:
         ImageFolder(str(tmp_path / 'empty'), with_label=with_label)

@@ -1,0 +1,20 @@
+"""What a set of images is, whatever folder it lies in."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+
+from gaia_ssl.checkpoint import file_hash
+from gaia_ssl.progress import Progress
+
+
+def images_fingerprint(paths: Sequence[str], root: str, report: Callable[[str], None] = print) -> str:
+    """SHA-256, in hex, over the paths inside ``root`` (with them the classes) and the files' contents, in the order given."""
+    digest = hashlib.sha256()
+    progress = Progress(len(paths), 'files hashed', report)
+    for path in paths:
+        digest.update(f'{os.path.relpath(path, root)}\0{file_hash(path)}\n'.encode())
+        progress.advance()
+    return digest.hexdigest()

@@ -1,0 +1,69 @@
+"""The file of results: written after each, and gone on with."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from gaia_ssl.errors import UserError
+from gaia_ssl.files import atomic_path
+
+
+class EvaluationRecord:
+    """Results of one network under the same settings, in a JSON file that is whole at any time.
+
+    Args:
+        path: The file; what is in it is gone on with.
+        settings: Plain values that hold for every result: network, data, what was asked for.
+
+    Raises:
+        UserError: If the file was made under other settings, or cannot be read.
+    """
+
+    def __init__(self, path: str | os.PathLike, settings: dict[str, Any]) -> None:
+        self.path = pathlib.Path(path)
+        self.settings = json.loads(json.dumps(settings))
+        self.results: list[dict[str, Any]] = []
+        if self.path.is_file():
+            self._read()
+        else:
+            self._write()
+
+    def has(self, protocol: str, seed: int | None) -> bool:
+        """Whether the result of ``protocol`` with ``seed`` is there."""
+        return any((result['protocol'], result['seed']) == (protocol, seed) for result in self.results)
+
+    def add(self, protocol: str, seed: int | None, **result: Any) -> None:
+        """Add a result, ``top1`` in [0, 1] among its values, and write the file."""
+        self.results.append(dict(protocol=protocol, seed=seed, **result))
+        self._write()
+
+    def summary(self) -> dict[str, dict[str, float | int | None]]:
+        """Of each protocol ``mean`` and ``std`` (sample standard deviation; None for one result) of ``top1``, and ``runs``."""
+        top1: dict[str, list[float]] = {}
+        for result in self.results:
+            top1.setdefault(result['protocol'], []).append(result['top1'])
+        return {protocol: dict(mean=float(np.mean(values)), std=float(np.std(values, ddof=1)) if len(values) > 1 else None,
+                               runs=len(values)) for protocol, values in top1.items()}
+
+    def _read(self) -> None:
+        try:
+            earlier = json.loads(self.path.read_text(encoding='utf-8'))
+            settings, self.results = earlier['settings'], earlier['results']
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f'{self.path}: not a file of results ({error}); remove it, or choose another --work-dir') from error
+        differing = sorted(name for name in settings.keys() | self.settings.keys()
+                           if settings.get(name) != self.settings.get(name))
+        if differing:
+            name = differing[0]
+            raise UserError(f'{self.path}: made with another {name} ({settings.get(name)}, now {self.settings.get(name)}); '
+                            'choose another --work-dir, or --overwrite')
+
+    def _write(self) -> None:
+        with atomic_path(self.path) as temporary:
+            content = dict(settings=self.settings, results=self.results, summary=self.summary())
+            temporary.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')

@@ -1,0 +1,70 @@
+"""mmpretrain's classifiers on an exported backbone."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Sequence
+
+from mmengine.config import Config
+
+from gaia_ssl.datasets.classes import class_folders
+from gaia_ssl.errors import UserError
+from gaia_ssl.export.backbone_config import backbone_config
+from gaia_ssl.space import Arch
+
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+_FILLED_IN = ('type', 'arch', 'stem_kernel', 'init_cfg')
+
+
+def fill_classifier(config: Config, checkpoint: str | os.PathLike, meta: dict, data_root: str | os.PathLike | None = None,
+                    classes: Sequence[str] | None = None, resolution: int | None = None) -> Config:
+    """A config of ``configs/downstream/`` with an exported backbone and the user's data in it, whole in itself.
+
+    Args:
+        config: ``imagenet-linear``, ``imagenet-semi-1p``, ``imagenet-semi-10p`` or ``classification``, or a small variant;
+            it is left as it is.
+        checkpoint: The exported ``backbone.pth``.
+        meta: What that file says of itself.
+        data_root: Folder with ``train/CLASS/`` and ``val/CLASS/``; default that of the config.
+        classes: Names of the classes, sorted; default the folders in ``data_root/train``, or without ``data_root`` as many as
+            the config has.
+        resolution: Side of the images in pixels; default that of the config.
+
+    Raises:
+        UserError: If there is nothing to take the classes from.
+    """
+    config = copy.deepcopy(config)
+    for name in ('train_pipeline', 'val_pipeline', 'data_root', 'epochs', 'warm_up'):  # they have done their work
+        config.pop(name, None)
+    model = config.model
+    settings = {name: value for name, value in model.backbone.items() if name not in _FILLED_IN}
+    model.backbone = backbone_config(checkpoint, meta, **settings)
+    model.head.in_channels = Arch.parse(meta['arch']).out_channels[-1]
+    model.data_preprocessor.update(mean=meta['mean'], std=meta['std'], to_rgb=meta['to_rgb'])
+    if data_root is not None:
+        for name in LOADERS:
+            config[name].dataset.data_root = os.path.abspath(data_root)
+        if classes is None:
+            classes = class_folders(os.path.join(data_root, config.train_dataloader.dataset.data_prefix))
+    if classes is not None:
+        model.head.num_classes = len(classes)
+        for name in LOADERS:
+            config[name].dataset.metainfo = dict(classes=tuple(classes))
+    if model.head.num_classes is None:
+        raise UserError('the number of classes is unknown; give the folder of the images, or the names of the classes')
+    for evaluator in (config.val_evaluator, config.test_evaluator):
+        evaluator.topk = tuple(k for k in evaluator.topk if k <= model.head.num_classes)
+    if resolution is not None:
+        _set_resolution(config, resolution)
+    return config
+
+
+def _set_resolution(config: Config, resolution: int) -> None:
+    sizes = dict(RandomResizedCrop=('scale', resolution), ResizeEdge=('scale', round(resolution * 8 / 7)),
+                 CenterCrop=('crop_size', resolution))
+    for name in LOADERS:
+        for transform in config[name].dataset.pipeline:
+            if transform['type'] in sizes:
+                key, size = sizes[transform['type']]
+                transform[key] = size
