@@ -1,6 +1,8 @@
-"""How a subnet computes: dynamic layers, backbones, and the self-supervised algorithms that train the supernet."""
+"""How a subnet computes: dynamic layers, backbones, and the self-supervised algorithms that train the supernet.
 
-from gaia_ssl.models.algorithms import SandwichDistributedDataParallel, SupernetMoCo
-from gaia_ssl.models.backbones import DynamicResNet, SubnetResNet
+The backbones are here at once; ``gaia_ssl.models.algorithms`` brings mmpretrain along and is imported by those who train.
+"""
 
-__all__ = ['DynamicResNet', 'SandwichDistributedDataParallel', 'SubnetResNet', 'SupernetMoCo']
+from gaia_ssl.models.backbones import DynamicResNet, SubnetResLayer, SubnetResNet
+
+__all__ = ['DynamicResNet', 'SubnetResLayer', 'SubnetResNet']

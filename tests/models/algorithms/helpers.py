@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from gaia_ssl import Arch, ArchSpace
 from gaia_ssl.export import extract_subnet
-from gaia_ssl.models import SupernetMoCo
+from gaia_ssl.models.algorithms import SupernetMoCo
 from gaia_ssl.registry import MODELS
 
 TEMPERATURE = 0.2
