@@ -7,7 +7,6 @@ and the detector, which needs annotations, is still fine-tuned on the demo scene
 import argparse
 import json
 import shlex
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -26,6 +25,7 @@ from gaia_ssl.errors import UserError
 from gaia_ssl.export.detector_config import quick_mask_rcnn
 from gaia_ssl.export.hand_over import BACKBONE
 from gaia_ssl.files import atomic_path
+from gaia_ssl.logged_process import run_logged
 from gaia_ssl.precision import computes_bfloat16
 from gaia_ssl.search.outcome import read_winners
 from gaia_ssl.search.trust import winners_table
@@ -149,19 +149,14 @@ def final_metrics(folder: Path) -> dict[str, float]:
 
 def call(folder: Path, *command: object) -> None:
     """Run a tool; all it says goes to ``folder/output.log``, its progress also to the terminal."""
-    folder.mkdir(parents=True, exist_ok=True)
     words = [sys.executable, *map(str, command)]
     console.print(f'[dim]$ {shlex.join(["python", *words[1:]])}[/dim]', soft_wrap=True)
-    with open(folder / 'output.log', 'a', encoding='utf-8') as log:
-        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace')
-        last = ''
-        for line in process.stdout:
-            log.write(line)
-            last = line.strip() or last
-            if any(word in line for word in SHOWN):
-                console.print(line.split(' - INFO - ')[-1].strip(), markup=False, soft_wrap=True)
-    if process.wait():
-        raise UserError(f'{last.removeprefix("error: ")} (all output: {folder / "output.log"})')
+
+    def show(line: str) -> None:
+        if any(word in line for word in SHOWN):
+            console.print(line.split(' - INFO - ')[-1].strip(), markup=False, soft_wrap=True)
+
+    run_logged(words, folder / 'output.log', show)
 
 
 if __name__ == '__main__':
