@@ -121,8 +121,8 @@ class Commands:
 
     def _portable(self, word: object) -> str:
         path = Path(str(word))
-        places = {os.environ['GAIA_SSL_TEST_DATA']: '$GAIA_SSL_TEST_DATA', self.folder: f'work_dirs/downstream/{self.folder.name}',
-                  ROOT: ''}
+        places = {os.environ['GAIA_SSL_TEST_DATA']: '$GAIA_SSL_TEST_DATA',
+                  self.folder: f'work_dirs/{RESULT}/{self.folder.name}', ROOT: ''}
         for start, name in places.items():
             if path.is_relative_to(start):
                 return str(Path(name) / path.relative_to(start))
