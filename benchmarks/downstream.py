@@ -20,6 +20,7 @@ import record
 from mmengine.config import Config
 from mmengine.utils import get_installed_path
 
+from gaia_ssl.checkpoint import file_hash
 from gaia_ssl.export import TASKS
 from gaia_ssl.files import atomic_path
 
@@ -33,7 +34,8 @@ def main() -> None:
     parser.add_argument('tasks', nargs='+', choices=list(TASKS), metavar='TASK', help=', '.join(TASKS))
     parser.add_argument('--checkpoint', default='work_dirs/mocov2_r_supernet_imagenette/epoch_28.pth', help='of the supernet')
     parser.add_argument('--arch', default='24-24x1-48x2-96x2-128x2', help='the subnet')
-    parser.add_argument('--iterations', type=int, help="length of the training (default: the small variant's)")
+    parser.add_argument('--iterations', type=int,
+                        help="length of the training (default: the small variant's; one in epochs keeps its own)")
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/downstream'))
     parser.add_argument('--results', type=Path, default=record.RESULTS, help='folder of the JSON (default: %(default)s)')
     arguments = parser.parse_args()
@@ -52,6 +54,8 @@ def main() -> None:
 def run_task(task: str, arguments: argparse.Namespace) -> dict:
     """Export, train, test: each step only if its result is not there yet."""
     folder = arguments.work_dir / task
+    check_same_settings(folder, dict(checkpoint=file_hash(arguments.checkpoint), arch=arguments.arch,
+                                     iterations=arguments.iterations))
     config, commands = folder / 'train.py', Commands(folder)
     if not config.is_file():
         commands.run(ROOT / 'tools' / 'export.py', arguments.checkpoint, arguments.arch, folder / 'export', '--for', task,
@@ -78,6 +82,15 @@ def run_task(task: str, arguments: argparse.Namespace) -> dict:
         loss_at_start=losses[0], loss_at_end=losses[-1], losses=losses,
         metrics={name: value for name, value in metrics.items() if not name.endswith('time')},
         seconds_of_training=int((folder / 'trained').read_text()), commands=commands.recorded())
+
+
+def check_same_settings(folder: Path, settings: dict) -> None:
+    """A stopped run goes on only with the settings that it began with."""
+    note = folder / 'settings.json'
+    if note.is_file() and json.loads(note.read_text()) != settings:
+        sys.exit(f'{folder} holds a run with other settings ({note}); remove it or give another --work-dir')
+    with atomic_path(note) as temporary:
+        temporary.write_text(json.dumps(settings))
 
 
 def scale(config: Config, iterations: int | None) -> Config:
@@ -121,8 +134,8 @@ class Commands:
 
     def _portable(self, word: object) -> str:
         path = Path(str(word))
-        places = {os.environ['GAIA_SSL_TEST_DATA']: '$GAIA_SSL_TEST_DATA', self.folder: f'work_dirs/downstream/{self.folder.name}',
-                  ROOT: ''}
+        places = {os.environ['GAIA_SSL_TEST_DATA']: '$GAIA_SSL_TEST_DATA',
+                  self.folder: f'work_dirs/{RESULT}/{self.folder.name}', ROOT: ''}
         for start, name in places.items():
             if path.is_relative_to(start):
                 return str(Path(name) / path.relative_to(start))

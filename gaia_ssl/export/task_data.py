@@ -206,7 +206,7 @@ def cityscapes_image_suffix(folder: str | os.PathLike) -> str:
 def _check_labels(path: pathlib.Path) -> None:
     try:
         labels = np.unique(np.asarray(Image.open(path)))
-    except OSError as error:
+    except (OSError, SyntaxError) as error:  # of a broken PNG, either
         raise UserError(f'{path}: cannot be read ({error})') from error
     wrong = [label for label in labels.tolist() if label >= len(CITYSCAPES_CLASSES) and label != _IGNORED]
     if wrong:

@@ -38,13 +38,13 @@ class Task:
 
 _CLASSIFICATION = Task('mmpretrain', 'z', read_class_folders, fill_classifier)
 TASKS: dict[str, Task] = {
+    'coco-mask-rcnn': Task('mmdet', 'c2-c5', read_coco, fill_detector),
+    'voc-faster-rcnn-c4': Task('mmdet', 'c5', read_voc, fill_detector),
+    'cityscapes-fcn': Task('mmseg', 'c4-c5', read_cityscapes, fill_segmentor),
     'imagenet-linear': _CLASSIFICATION,
     'imagenet-semi-1p': _CLASSIFICATION,
     'imagenet-semi-10p': _CLASSIFICATION,
     'classification': _CLASSIFICATION,
-    'coco-mask-rcnn': Task('mmdet', 'c2-c5', read_coco, fill_detector),
-    'voc-faster-rcnn-c4': Task('mmdet', 'c5', read_voc, fill_detector),
-    'cityscapes-fcn': Task('mmseg', 'c4-c5', read_cityscapes, fill_segmentor),
 }
 """Task -> what it takes. Names are those of the files in ``configs/downstream/``."""
 
@@ -76,7 +76,7 @@ class PreparedTask:
 
 
 def task_names(names: Sequence[str]) -> list[str]:
-    """``names``, each once; all tasks for ``all``.
+    """``names``, each once; for ``all``, all but classification, whose four tasks take other folders.
 
     Raises:
         UserError: If one is unknown.
@@ -84,7 +84,8 @@ def task_names(names: Sequence[str]) -> list[str]:
     for name in names:
         if name not in TASKS and name != ALL:
             raise UserError(f"'{name}' is not a downstream task; choose from {', '.join(TASKS)}, {ALL}")
-    return list(TASKS) if ALL in names else list(dict.fromkeys(names))
+    dense = [name for name, task in TASKS.items() if task is not _CLASSIFICATION]
+    return dense if ALL in names else list(dict.fromkeys(names))
 
 
 def prepare_task(name: str, data: str, small: bool = False, report: Callable[[str], None] = print) -> PreparedTask:
