@@ -11,13 +11,16 @@ ROOT = pathlib.Path(__file__).parent
 
 
 class BuildWithMim(build_py):
-    """Put configs and tools into ``gaia_ssl/.mim`` (links to them in a checkout), so that ``gaia_ssl::data/...`` resolves."""
+    """Put configs and tools, with the requirements for the doctor, into ``gaia_ssl/.mim`` (links to them in a checkout).
+
+    So ``gaia_ssl::data/...`` resolves.
+    """
 
     def run(self) -> None:
         super().run()
         mim = (ROOT if self.editable_mode else pathlib.Path(self.build_lib)) / 'gaia_ssl' / '.mim'
         mim.mkdir(parents=True, exist_ok=True)
-        for name in ('configs', 'tools', 'model-index.yml'):
+        for name in ('configs', 'tools', 'requirements', 'model-index.yml'):
             if self.editable_mode:
                 if not (mim / name).exists():
                     (mim / name).symlink_to(pathlib.Path('..', '..', name))
@@ -44,6 +47,10 @@ setup(
     package_data={'gaia_ssl.search': ['report_page/*']},
     include_package_data=True,
     install_requires=requirements('torch') + requirements('openmmlab') + requirements('runtime'),
-    extras_require={'mmcv': requirements('mmcv'), 'tests': requirements('tests')},
+    extras_require={
+        'mmcv': requirements('mmcv'),
+        'onnx': requirements('onnx'),
+        'tests': requirements('tests') + requirements('onnx'),
+    },
     cmdclass={'build_py': BuildWithMim},
 )

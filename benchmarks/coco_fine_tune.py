@@ -1,6 +1,7 @@
 """Is the searched backbone worth it? Mask R-CNN from it and from scratch, by mmdet's own tool, on data in COCO's layout.
 
-    python benchmarks/coco_fine_tune.py work_dirs/export /path/to/coco [--iterations 200] [--seeds 0 1]
+    python tools/export.py CHECKPOINT ARCH work_dirs/export --for coco-mask-rcnn --small --data /path/to/coco
+    python benchmarks/coco_fine_tune.py work_dirs/export [--iterations 200] [--seeds 0 1]
 """
 
 import argparse
@@ -15,14 +16,14 @@ from mmengine.utils import get_installed_path
 from rich.console import Console
 from rich.table import Table
 
-from gaia_ssl.export.hand_over import MASK_RCNN
-from gaia_ssl.export.mmdet_config import small_mask_rcnn_config
+from gaia_ssl.export.detector_config import quick_mask_rcnn
+
+CONFIG = 'coco-mask-rcnn_small.py'
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('export', type=Path, help='what tools/export.py wrote')
-    parser.add_argument('coco', type=Path, help='folder with train2017/, val2017/ and annotations/')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/coco_fine_tune'))
     parser.add_argument('--iterations', type=int, default=200)
     parser.add_argument('--image-size', type=int, default=256)
@@ -31,23 +32,20 @@ def main() -> None:
     parser.add_argument('--seeds', type=int, nargs='+', default=[0])
     arguments = parser.parse_args()
 
-    annotations = json.loads((arguments.coco / 'annotations' / 'instances_val2017.json').read_text())
-    classes = [category['name'] for category in annotations['categories']]
-    rows = [dict(start=start, seed=seed, **fine_tune(arguments, classes, start, seed))
+    rows = [dict(start=start, seed=seed, **fine_tune(arguments, start, seed))
             for seed in arguments.seeds for start in ('searched', 'scratch')]
     table = Table('start', 'seed', 'loss', 'box mAP', 'box AP50', 'mask mAP', title='Mask R-CNN, fine-tuned')
     for row in rows:
         table.add_row(row['start'], str(row['seed']), *(f'{value:.4f}' for value in list(row.values())[2:]))
     Console().print(table)
-    arch = Config.fromfile(arguments.export / MASK_RCNN).model.backbone.arch
+    arch = Config.fromfile(arguments.export / CONFIG).model.backbone.arch
     record.write('coco_fine_tune', dict(arch=arch, settings={k: str(v) for k, v in vars(arguments).items()}, rows=rows))
 
 
-def fine_tune(arguments: argparse.Namespace, classes: list[str], start: str, seed: int) -> dict[str, float]:
+def fine_tune(arguments: argparse.Namespace, start: str, seed: int) -> dict[str, float]:
     """Train and evaluate one detector; its mean loss over the last logged iterations, and its mAPs."""
-    config = small_mask_rcnn_config(
-        Config.fromfile(arguments.export / MASK_RCNN), str(arguments.coco.resolve()), classes, arguments.image_size,
-        arguments.iterations, arguments.batch_size, arguments.channels)
+    config = quick_mask_rcnn(Config.fromfile(arguments.export / CONFIG), arguments.image_size, arguments.iterations,
+                             arguments.batch_size, arguments.channels)
     config.randomness = dict(seed=seed)
     if start == 'scratch':
         del config.model.backbone['init_cfg']

@@ -14,8 +14,12 @@ from gaia_ssl.errors import UserError
 from gaia_ssl.files import atomic_path
 
 
-def load_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
+def load_checkpoint(path: str | os.PathLike, with_config: bool = False) -> dict[str, Any]:
     """Read a checkpoint onto the CPU, tensors and plain values only (``weights_only``).
+
+    Args:
+        path: The file.
+        with_config: Accept a config inside, which is then text that nobody runs; for weights that are taken out alone.
 
     Raises:
         UserError: If the file is missing, cut short, no checkpoint, or holds anything that would execute code.
@@ -37,7 +41,7 @@ def load_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
     for name, part in (('meta', meta), ('state_dict', checkpoint.get('state_dict', {}))):
         if not isinstance(part, dict):
             raise UserError(f'{path}: not a checkpoint: its {name} is a {type(part).__name__}')
-    if 'config' in meta:
+    if 'config' in meta and not with_config:
         # mmengine runs this entry as Python when it resumes.
         raise UserError(f"{path}: refused, because its meta holds a 'config' of Python code to run")
     return checkpoint

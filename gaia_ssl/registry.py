@@ -1,8 +1,10 @@
 """The scope ``gaia_ssl`` and its registries, children of mmengine's.
 
 mmengine imports this module by itself when a config of any OpenMMLab toolbox names ``type='gaia_ssl.X'``, and each
-registry imports its ``locations`` when it is first asked for a name. So no config needs ``custom_imports``.
+registry imports its ``locations`` when it is asked for a name. So no config needs ``custom_imports``.
 """
+
+from importlib import import_module
 
 from mmengine import registry as mm
 from mmengine.config.utils import MODULE2PACKAGE
@@ -11,12 +13,30 @@ from mmengine.config.utils import MODULE2PACKAGE
 MODULE2PACKAGE.setdefault('gaia_ssl', 'gaia_ssl')
 
 
-def _child(name: str, parent: mm.Registry, location: str) -> mm.Registry:
-    return mm.Registry(name, parent=parent, scope='gaia_ssl', locations=[location])
+class _Registry(mm.Registry):
+    """Imports its locations one by one, until one has registered what is asked for.
+
+    So a detector's backbone does not bring the pre-training with it, nor mmpretrain.
+    """
+
+    def get(self, key: str) -> type | None:
+        name = key.rpartition('.')[2]
+        for location in self._locations:
+            if name in self.module_dict:
+                break
+            import_module(location)
+        return super().get(key)
+
+    def import_from_location(self) -> None:
+        """Nothing: :meth:`get` imports what is needed."""
 
 
-MODELS = _child('model', mm.MODELS, 'gaia_ssl.models')
-MODEL_WRAPPERS = _child('model_wrapper', mm.MODEL_WRAPPERS, 'gaia_ssl.models')
+def _child(name: str, parent: mm.Registry, *locations: str) -> mm.Registry:
+    return _Registry(name, parent=parent, scope='gaia_ssl', locations=list(locations))
+
+
+MODELS = _child('model', mm.MODELS, 'gaia_ssl.models.backbones', 'gaia_ssl.models.heads', 'gaia_ssl.models.algorithms')
+MODEL_WRAPPERS = _child('model_wrapper', mm.MODEL_WRAPPERS, 'gaia_ssl.models.algorithms')
 DATASETS = _child('dataset', mm.DATASETS, 'gaia_ssl.datasets')
 DATA_SAMPLERS = _child('data sampler', mm.DATA_SAMPLERS, 'gaia_ssl.datasets')
 HOOKS = _child('hook', mm.HOOKS, 'gaia_ssl.engine')

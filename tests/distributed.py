@@ -11,7 +11,7 @@ from torch import distributed
 from torch.multiprocessing import start_processes
 
 # The fork server imports the slow packages once; each process is then a fork of it, before any thread has started.
-multiprocessing.set_forkserver_preload(['torch', 'gaia_ssl.models', 'gaia_ssl.engine'])
+multiprocessing.set_forkserver_preload(['torch', 'gaia_ssl.models.algorithms', 'gaia_ssl.engine'])
 
 
 def run_distributed(fn: Callable, world_size: int, *args) -> list:

@@ -22,12 +22,34 @@ print(type(net).__module__, type(net).__name__, net.arch)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize('name', ['SubnetResNet', 'SubnetResLayer'])
+def test_the_backbone_brings_nothing_heavy(name):
+    """No package beside ours that mmengine's Runner and mmcv's layers do not bring already."""
+    code = f"""
+import sys
+import mmcv.cnn
+import mmengine.runner
+from mmengine.registry import MODELS
+before = {{module.partition('.')[0] for module in sys.modules}}
+MODELS.build(dict(type='gaia_ssl.{name}', arch='4-4x1-4x1-4x1-4x1'))
+after = {{module.partition('.')[0] for module in sys.modules}}
+print(*(after - before - sys.stdlib_module_names))
+heavy = 'matplotlib', 'pandas', 'sklearn', 'scipy', 'torchvision', 'fvcore', 'mmpretrain', 'mmdet', 'mmseg'
+print(*(module for module in heavy if module in sys.modules))
+"""
+    run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines()[-2:] == ['gaia_ssl', '']
+
+
+@pytest.mark.slow
 def test_everything_that_configs_name_is_found():
     """In a fresh process too: here other tests have long imported it all."""
     code = """
 from mmengine import registry
 names = dict(
-    MODELS=['DynamicResNet', 'SubnetResNet', 'SupernetMoCo'], MODEL_WRAPPERS=['SandwichDistributedDataParallel'],
+    MODELS=['DynamicResNet', 'SubnetResLayer', 'SubnetResNet', 'SupernetMoCo'],
+    MODEL_WRAPPERS=['SandwichDistributedDataParallel'],
     DATASETS=['ImageFolder'], DATA_SAMPLERS=['SeededSampler'], LOOPS=['TaskAwareSearchLoop'],
     HOOKS=['AtomicCheckpointHook', 'SandwichSamplerHook', 'SubnetEvaluationHook', 'UnreadableImagesHook'],
     OPTIM_WRAPPERS=['AutocastOptimWrapper'])
@@ -39,6 +61,13 @@ for kind, types in names.items():
 """
     run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
+
+
+def test_a_name_that_nobody_registered():
+    from gaia_ssl.registry import MODELS
+    assert MODELS.get('gaia_ssl.NoSuchNet') is None
+    with pytest.raises(KeyError, match='NoSuchNet'):
+        MODELS.build(dict(type='gaia_ssl.NoSuchNet'))
 
 
 def test_mmengine_knows_where_our_configs_are():

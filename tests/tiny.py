@@ -195,6 +195,8 @@ def free_port() -> str:
 
 def load_tool(name: str):
     """The module ``tools/NAME.py``."""
+    if str(ROOT / 'tools') not in sys.path:
+        sys.path.append(str(ROOT / 'tools'))  # where Python looks first when it runs a tool, for import_guard
     spec = importlib.util.spec_from_file_location(f'tools_{name}', ROOT / 'tools' / f'{name}.py')
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -14,6 +14,7 @@ MASTER_ADDR=${MASTER_ADDR:-127.0.0.1}
 if ! command -v nvidia-smi >/dev/null; then  # on CPUs, the processes share the cores
   export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$(( $(nproc) > GPUS ? $(nproc) / GPUS : 1 ))}
 fi
+python "$(dirname "$0")/import_guard.py" torch
 python -m torch.distributed.run --nnodes="$NNODES" --node_rank="$NODE_RANK" --master_addr="$MASTER_ADDR" \
   --nproc_per_node="$GPUS" --master_port="$PORT" "$(dirname "$0")/search.py" "$CONFIG" "$CHECKPOINT" --launcher pytorch "${@:4}" || {
   status=$?

@@ -6,6 +6,8 @@ Writes DIR/meta/train_labeled_1percent.txt, which configs/downstream/imagenet-se
 import argparse
 import os
 
+import import_guard  # noqa: F401
+
 from gaia_ssl import cli
 from gaia_ssl.datasets import ImageFolder
 from gaia_ssl.evaluation import stratified_split, write_split

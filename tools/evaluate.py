@@ -12,6 +12,8 @@ DIR holds train/ and val/, each with a folder a class. CHECKPOINT is an exported
 import argparse
 import pathlib
 
+import import_guard  # noqa: F401
+
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table

@@ -1,32 +1,82 @@
-"""Hand over one subnet: python tools/export.py CHECKPOINT ARCH --data DIR OUT."""
+"""Hand over one subnet, with configs of the tasks it is for:
+
+    python tools/export.py CHECKPOINT ARCH OUT --for coco-mask-rcnn --data data/coco
+    python tools/export.py CHECKPOINT OUT --from best.json --group 3-4 --for cityscapes-fcn --data data/cityscapes
+    python tools/export.py CHECKPOINT ARCH OUT --data DIR          # the backbone alone, DIR any folder of images
+"""
 
 import argparse
 
+from rich.console import Console
+
 from gaia_ssl import Arch, cli
-from gaia_ssl.export.hand_over import MASK_RCNN, export_subnet
+from gaia_ssl.errors import UserError
+from gaia_ssl.export import TASKS, export_subnet, prepare_task
+from gaia_ssl.export.run_summary import summary_table
+from gaia_ssl.export.tasks import ALL, task_names
+from gaia_ssl.export.winner import Winner, read_winner
 from gaia_ssl.files import claim_folder
+from gaia_ssl.search import TASKS as FEATURES
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('checkpoint', help='checkpoint of the supernet')
-    parser.add_argument('arch', help='the subnet, e.g. 32-48x3-96x2-192x17-512x3')
+    parser.add_argument('arch', nargs='?', help='the subnet, e.g. 32-48x3-96x2-192x17-512x3; left out with --from')
     parser.add_argument('out', help='folder to write to')
-    parser.add_argument('--data', required=True, metavar='DIR', help='folder of images to recalibrate batch norm on')
+    parser.add_argument('--for', action='append', default=[], dest='tasks', metavar='TASK',
+                        help=f'write the config of a downstream task, may be given several times: {", ".join(TASKS)}, or {ALL}')
+    parser.add_argument('--data', metavar='DIR',
+                        help='the data of the tasks, or a folder that holds each under its usual name (coco/, VOCdevkit/, '
+                        'cityscapes/); without --for, a folder of images to recalibrate batch norm on')
+    parser.add_argument('--small', action='store_true', help='the variants of the tasks for little data and time')
+    parser.add_argument('--images', metavar='DIR',
+                        help='folder of images to recalibrate batch norm on (default: the training images of the first task)')
+    parser.add_argument('--from', dest='best', metavar='BEST_JSON', help='take the winner of a search instead of ARCH')
+    parser.add_argument('--group', help='whose winner, e.g. 3-4; may be left out where there is but one group')
+    parser.add_argument('--features', choices=list(FEATURES), help='whose winner (default: of the features that the tasks use)')
     parser.add_argument('--resolution', type=int, default=224, help='side of the images in pixels (default: %(default)s)')
     parser.add_argument('--batch-size', type=int, default=64, help='images a batch (default: %(default)s)')
     parser.add_argument('--max-images', type=int, default=1024, help='images to use at most (default: %(default)s)')
     parser.add_argument('--max-unreadable', type=float, default=0.01,
                         help='share of unreadable images to accept (default: %(default)s)')
     parser.add_argument('--overwrite', action='store_true', help='replace an earlier export in OUT')
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
 
-    arch = Arch.parse(arguments.arch)
+    names = task_names(arguments.tasks)
+    if (arguments.arch is None) == (arguments.best is None):
+        raise UserError('give ARCH, or a search with --from, and not both: tools/export.py CHECKPOINT ARCH OUT')
+    if arguments.data is None and (names or arguments.images is None):
+        what = 'the data of the tasks' if names else 'a folder of images to recalibrate batch norm on'
+        raise UserError(f'give --data: {what}')
+    winner = choose(arguments, names)
+    arch = winner.arch if winner else Arch.parse(arguments.arch)
+    tasks = [prepare_task(name, arguments.data, arguments.small) for name in names]
+
     claim_folder(arguments.out, '*.pth', overwrite=arguments.overwrite)
-    path = export_subnet(arguments.checkpoint, arch, arguments.data, arguments.out, arguments.resolution,
-                         arguments.batch_size, arguments.max_images, arguments.max_unreadable)
-    print(f'backbone:          {path}')
-    print(f'Mask R-CNN config: {path.with_name(MASK_RCNN)}')
+    own = tasks[0].data if tasks and arguments.images is None else None
+    path = export_subnet(
+        arguments.checkpoint, arch, own.images if own else arguments.images or arguments.data, arguments.out,
+        arguments.resolution, arguments.batch_size, arguments.max_images, arguments.max_unreadable, tasks, winner,
+        names=own.names if own else None)
+    console = Console(highlight=False)
+    if tasks:
+        console.print(summary_table([(task.name, len(task.data.classes), task.run) for task in tasks]))
+    for task in tasks:
+        console.print(f'config:   {path.with_name(task.name)}.py', soft_wrap=True)
+    console.print(f'backbone: {path}', soft_wrap=True)
+    further = 'how to train and test' if tasks else 'where it is from; --for TASK writes the config of a task'
+    console.print(f'README.md beside it says what it is and {further}', soft_wrap=True)
+
+
+def choose(arguments: argparse.Namespace, names: list[str]) -> Winner | None:
+    """The search's winner that the flags ask for; None without ``--from``."""
+    if arguments.best is None:
+        if arguments.group or arguments.features:
+            raise UserError('--group and --features choose a winner of --from BEST_JSON; give that, too')
+        return None
+    features = [arguments.features] if arguments.features else list(dict.fromkeys(TASKS[name].features for name in names))
+    return read_winner(arguments.best, arguments.checkpoint, features, arguments.group)
 
 
 if __name__ == '__main__':

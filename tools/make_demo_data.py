@@ -2,6 +2,8 @@
 
 import argparse
 
+import import_guard  # noqa: F401
+
 from gaia_ssl import cli
 from gaia_ssl.datasets.demo import generate_demo_data
 

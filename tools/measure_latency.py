@@ -8,6 +8,8 @@ import dataclasses
 import tempfile
 from pathlib import Path
 
+import import_guard  # noqa: F401
+
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table

@@ -7,10 +7,11 @@ and the detector, which needs annotations, is still fine-tuned on the demo scene
 import argparse
 import json
 import shlex
-import subprocess
 import sys
 import time
 from pathlib import Path
+
+import import_guard  # noqa: F401
 
 from mmengine.config import Config
 from mmengine.utils import get_installed_path
@@ -19,11 +20,12 @@ from rich.console import Console
 from gaia_ssl import cli
 from gaia_ssl.checkpoint import file_hash
 from gaia_ssl.datasets import ImageFolder
-from gaia_ssl.datasets.demo import DEMO_CLASSES, generate_demo_data
+from gaia_ssl.datasets.demo import generate_demo_data
 from gaia_ssl.errors import UserError
-from gaia_ssl.export.hand_over import BACKBONE, MASK_RCNN
-from gaia_ssl.export.mmdet_config import small_mask_rcnn_config
+from gaia_ssl.export.detector_config import quick_mask_rcnn
+from gaia_ssl.export.hand_over import BACKBONE
 from gaia_ssl.files import atomic_path
+from gaia_ssl.logged_process import run_logged
 from gaia_ssl.precision import computes_bfloat16
 from gaia_ssl.search.outcome import read_winners
 from gaia_ssl.search.trust import winners_table
@@ -32,6 +34,7 @@ TOOLS = Path(__file__).resolve().parent
 CONFIGS = TOOLS.parent / 'configs' / 'quickstart'
 RESOLUTION = 128
 GROUP = '70-100M'
+TASK = 'coco-mask-rcnn'
 SHOWN = ('(train)', '(val)', 'multiply-adds', 'minutes, by', 'archs/s', 'WARNING - unreadable',
          'cannot read', 'calibrating', 'verified:', 'bbox_mAP')
 console = Console(highlight=False, width=max(100, Console().width))
@@ -60,9 +63,9 @@ def main() -> None:
     search(run / 'search', images, supernet)
     arch = json.loads((run / 'search' / 'best.json').read_text())['best']['c2-c5'][GROUP]['arch']
     step(4, f'export the best of the group {GROUP}, {arch}')
-    backbone = export(run / 'export', images, supernet, arch)
+    backbone = export(run / 'export', images, supernet, arch, demo)
     step(5, 'fine-tune Mask R-CNN from it on the demo scenes, with mmdet\'s own tool (2 to 3 minutes)')
-    detector = fine_tune(run / 'detector', backbone.with_name(MASK_RCNN), demo)
+    detector = fine_tune(run / 'detector', backbone.with_name(f'{TASK}_small.py'))
     metrics = final_metrics(detector)
 
     step(6, f'done in {(time.monotonic() - start) / 60:.1f} minutes')
@@ -82,8 +85,8 @@ In earnest, on your GPUs (see README.md):
   bash tools/dist_train.sh configs/data/mocov2_r_supernet.py 8 --cfg-options train_dataloader.dataset.data_root=/path/to/images
   python tools/search.py configs/search/c2-c5_coco.py work_dirs/mocov2_r_supernet/epoch_200.pth \
 --cfg-options test_dataloader.dataset.data_root=/path/to/images
-  python tools/export.py work_dirs/mocov2_r_supernet/epoch_200.pth ARCH --data /path/to/images work_dirs/export
-  python {mmdet_tool('train.py')} work_dirs/export/{MASK_RCNN}""", soft_wrap=True)
+  python tools/export.py work_dirs/mocov2_r_supernet/epoch_200.pth ARCH work_dirs/export --for {TASK} --data data/coco
+  python {mmdet_tool('train.py')} work_dirs/export/{TASK}.py""", soft_wrap=True)
 
 
 def step(number: int, text: str) -> None:
@@ -114,19 +117,18 @@ def search(folder: Path, images: Path, supernet: Path) -> None:
              '--cfg-options', f'test_dataloader.dataset.data_root={images}')
 
 
-def export(folder: Path, images: Path, supernet: Path, arch: str) -> Path:
+def export(folder: Path, images: Path, supernet: Path, arch: str, demo: Path) -> Path:
     backbone = folder / BACKBONE
     if not backbone.is_file():
-        call(folder, TOOLS / 'export.py', supernet, arch, '--data', images, folder, '--resolution', RESOLUTION,
-             '--max-images', 256, '--overwrite')
+        call(folder, TOOLS / 'export.py', supernet, arch, folder, '--for', TASK, '--small', '--data', demo, '--images', images,
+             '--resolution', RESOLUTION, '--max-images', 256, '--overwrite')
     return backbone
 
 
-def fine_tune(folder: Path, exported_config: Path, demo: Path) -> Path:
+def fine_tune(folder: Path, exported_config: Path) -> Path:
     if not (folder / 'finished').is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        config = small_mask_rcnn_config(Config.fromfile(exported_config), str(demo), DEMO_CLASSES, RESOLUTION,
-                                        iterations=150, channels=64)
+        config = quick_mask_rcnn(Config.fromfile(exported_config), RESOLUTION, iterations=150, channels=64)
         config.dump(folder / 'detector.py')
         call(folder, mmdet_tool('train.py'), folder / 'detector.py', '--work-dir', folder, '--resume')
         (folder / 'finished').write_text(file_hash(folder / 'detector.py'))
@@ -147,19 +149,14 @@ def final_metrics(folder: Path) -> dict[str, float]:
 
 def call(folder: Path, *command: object) -> None:
     """Run a tool; all it says goes to ``folder/output.log``, its progress also to the terminal."""
-    folder.mkdir(parents=True, exist_ok=True)
     words = [sys.executable, *map(str, command)]
     console.print(f'[dim]$ {shlex.join(["python", *words[1:]])}[/dim]', soft_wrap=True)
-    with open(folder / 'output.log', 'a', encoding='utf-8') as log:
-        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace')
-        last = ''
-        for line in process.stdout:
-            log.write(line)
-            last = line.strip() or last
-            if any(word in line for word in SHOWN):
-                console.print(line.split(' - INFO - ')[-1].strip(), markup=False, soft_wrap=True)
-    if process.wait():
-        raise UserError(f'{last.removeprefix("error: ")} (all output: {folder / "output.log"})')
+
+    def show(line: str) -> None:
+        if any(word in line for word in SHOWN):
+            console.print(line.split(' - INFO - ')[-1].strip(), markup=False, soft_wrap=True)
+
+    run_logged(words, folder / 'output.log', show)
 
 
 if __name__ == '__main__':

@@ -5,6 +5,8 @@ import datetime
 import os
 from pathlib import Path
 
+import import_guard  # noqa: F401
+
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 from rich.console import Console

@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 groups=(build torch mmcv openmmlab runtime)
 for argument in "$@"; do
   case $argument in
-    --tests) groups+=(tests) ;;
+    --tests) groups+=(onnx tests) ;;
     *) echo "setup_env.sh: unknown argument '$argument'; usage: bash tools/setup_env.sh [--tests]" >&2; exit 2 ;;
   esac
 done
@@ -52,7 +52,8 @@ install_group() {
   say "installing requirements/$group.txt ($expect)"
   start=$SECONDS
   "$@" "${pip[@]}" --requirement "requirements/$group.txt" "${flags[@]}" --constraint requirements/torch.txt ||
-    fail "pip could not install requirements/$group.txt (its message is above); mend that and run this again, what is done is kept"
+    fail "pip could not install requirements/$group.txt (its message is above; .venv/bin/python tools/doctor.py knows the" \
+      "usual causes); mend that and run this again, what is done is kept"
   echo "$hash" >"$stamps/$group"
   say "done in $((SECONDS - start)) s"
 }
@@ -74,7 +75,16 @@ done
 package_hash=$(cat setup.py | sha256sum | cut -d' ' -f1)
 if ! is_done package "$package_hash"; then
   say "installing gaia_ssl itself (editable)"
-  "${pip[@]}" --no-build-isolation --no-deps --editable . || fail "pip could not install gaia_ssl itself (its message is above)"
+  "${pip[@]}" --no-build-isolation --no-deps --editable . || fail "pip could not install gaia_ssl itself (its message is above;" \
+    ".venv/bin/python tools/doctor.py knows the usual causes)"
   echo "$package_hash" >"$stamps/package"
+fi
+examined=$(cat "$stamps"/{torch,mmcv,openmmlab,runtime,package} | sha256sum | cut -d' ' -f1)
+if ! is_done doctor "$examined"; then
+  if .venv/bin/python tools/doctor.py; then
+    echo "$examined" >"$stamps/doctor"
+  else
+    say "all is installed, but not all in order: the commands above mend it; tools/doctor.py examines it again"
+  fi
 fi
 say "environment ready: $PWD/.venv"

@@ -2,6 +2,8 @@
 
 import argparse
 
+import import_guard  # noqa: F401
+
 from mmengine.runner import Runner
 from torch.cuda import is_available as has_cuda
 

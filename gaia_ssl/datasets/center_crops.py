@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
@@ -37,6 +38,7 @@ class CenterCrops:
         batch_size: Images a batch; the last one may be smaller, but never a single image unless all is one.
         max_images: Take so many images, evenly spaced over the sorted folder; None takes all.
         with_label: Whether each folder directly below is a class.
+        names: Take only files of these names, without suffix; None takes all.
         max_unreadable: The share of unreadable images above which iteration ends in a UserError.
         keep: Keep the images in memory once they are read, at one byte a value: 150 KB each at 224 px.
         device: Where the batches go.
@@ -52,6 +54,7 @@ class CenterCrops:
     batch_size: int = 64
     max_images: int | None = None
     with_label: bool = False
+    names: frozenset[str] | None = None
     max_unreadable: float = 0.01
     keep: bool = False
     device: str = 'cpu'
@@ -62,13 +65,20 @@ class CenterCrops:
         if self.resolution < 1 or self.batch_size < 1 or (self.max_images is not None and self.max_images < 1):
             raise UserError('resolution, batch size and number of images must be 1 or more')
         self.dataset = ImageFolder(self.folder, with_label=self.with_label, pipeline=center_crop_pipeline(self.resolution))
-        self.indices = evenly_spaced(len(self.dataset), self.max_images)
+        chosen = [index for index in range(len(self.dataset)) if self.names is None or self._name(index) in self.names]
+        if not chosen:
+            raise UserError(f'{self.folder}: holds none of the {len(self.names)} images that are asked for, e.g. '
+                            f'{min(self.names, default=None)}')
+        self.indices = [chosen[position] for position in evenly_spaced(len(chosen), self.max_images)]
         self._batches = in_batches(self.indices, self.batch_size)
         self._kept: list[Tensor] = []
 
     def __len__(self) -> int:
         """Batches."""
         return len(self._batches)
+
+    def _name(self, index: int) -> str:
+        return pathlib.Path(self.dataset.get_data_info(index)['img_path']).stem
 
     @property
     def paths(self) -> list[str]:

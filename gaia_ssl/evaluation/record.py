@@ -19,14 +19,16 @@ class EvaluationRecord:
     Args:
         path: The file; what is in it is gone on with.
         settings: Plain values that hold for every result: network, data, what was asked for.
+        value: The entry of a result that is summarised.
 
     Raises:
         UserError: If the file was made under other settings, or cannot be read.
     """
 
-    def __init__(self, path: str | os.PathLike, settings: dict[str, Any]) -> None:
+    def __init__(self, path: str | os.PathLike, settings: dict[str, Any], value: str = 'top1') -> None:
         self.path = pathlib.Path(path)
         self.settings = json.loads(json.dumps(settings))
+        self.value = value
         self.results: list[dict[str, Any]] = []
         if self.path.is_file():
             self._read()
@@ -38,17 +40,17 @@ class EvaluationRecord:
         return any((result['protocol'], result['seed']) == (protocol, seed) for result in self.results)
 
     def add(self, protocol: str, seed: int | None, **result: Any) -> None:
-        """Add a result, ``top1`` in [0, 1] among its values, and write the file."""
+        """Add a result, with the value to summarise among its entries, and write the file."""
         self.results.append(dict(protocol=protocol, seed=seed, **result))
         self._write()
 
     def summary(self) -> dict[str, dict[str, float | int | None]]:
-        """Of each protocol ``mean`` and ``std`` (sample standard deviation; None for one result) of ``top1``, and ``runs``."""
-        top1: dict[str, list[float]] = {}
+        """Of each protocol ``mean`` and ``std`` (sample standard deviation; None for one result) of the value, and ``runs``."""
+        found: dict[str, list[float]] = {}
         for result in self.results:
-            top1.setdefault(result['protocol'], []).append(result['top1'])
+            found.setdefault(result['protocol'], []).append(result[self.value])
         return {protocol: dict(mean=float(np.mean(values)), std=float(np.std(values, ddof=1)) if len(values) > 1 else None,
-                               runs=len(values)) for protocol, values in top1.items()}
+                               runs=len(values)) for protocol, values in found.items()}
 
     def _read(self) -> None:
         try:

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+
+from mmengine.config import Config, ConfigDict
+
+from gaia_ssl.errors import UserError
+
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 def backbone_config(checkpoint: str | os.PathLike, meta: dict, **settings) -> dict:
@@ -13,9 +20,44 @@ def backbone_config(checkpoint: str | os.PathLike, meta: dict, **settings) -> di
         meta: What that file says of itself.
         settings: Further arguments of :class:`gaia_ssl.models.SubnetResNet`, e.g. ``out_indices``, ``norm_cfg``.
     """
+    settings = {name: value for name, value in settings.items() if name not in ('type', 'arch', 'stem_kernel', 'init_cfg')}
     return dict(
         type='gaia_ssl.SubnetResNet',
         arch=meta['arch'],
         stem_kernel=meta['stem_kernel'],
-        init_cfg=dict(type='Pretrained', checkpoint=os.path.abspath(checkpoint)),
+        init_cfg=pretrained(checkpoint),
         **settings)
+
+
+def pretrained(checkpoint: str | os.PathLike) -> dict:
+    """The ``init_cfg`` that loads an exported ``backbone.pth``."""
+    return dict(type='Pretrained', checkpoint=os.path.abspath(checkpoint))
+
+
+def check_strides(meta: dict) -> None:
+    """Detectors and segmentors take a backbone whose C2 has stride 4.
+
+    Raises:
+        UserError: If its stem is that for small images.
+    """
+    if meta['stem_kernel'] != 7:
+        raise UserError(f"the backbone {meta['arch']} has the 3x3 stem for images of about 32 px, whose features have other "
+                        'strides than detectors and segmentors take; train a supernet with stem_kernel=7')
+
+
+def datasets_of(config: Config, loader: str) -> Iterator[ConfigDict]:
+    """The data sets of ``loader`` that hold images, inside whatever wraps them."""
+    todo = [config[loader].dataset]
+    while todo:
+        dataset = todo.pop(0)
+        inner = [*dataset.get('datasets', []), *([dataset.dataset] if 'dataset' in dataset else [])]
+        if inner:
+            todo += inner
+        else:
+            yield dataset
+
+
+def drop_helpers(config: Config, *names: str) -> None:
+    """Take out settings that nothing reads but the config file itself."""
+    for name in names:
+        config.pop(name, None)

@@ -6,77 +6,102 @@ import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from safetensors.torch import save_file
 
 import gaia_ssl
 from gaia_ssl.checkpoint import file_hash, load_checkpoint, save_checkpoint
 from gaia_ssl.datasets.center_crops import CenterCrops
 from gaia_ssl.evaluation import calibrate_bn
-from gaia_ssl.export.mmdet_config import mask_rcnn_config
+from gaia_ssl.export.model_card import model_card
+from gaia_ssl.export.tasks import PreparedTask
 from gaia_ssl.export.verify import verify_subnet
+from gaia_ssl.export.winner import Winner
 from gaia_ssl.files import atomic_path
-from gaia_ssl.models import extract_subnet
+from gaia_ssl.models import SubnetResNet, extract_subnet
 from gaia_ssl.models.supernet_meta import read_supernet_meta, student_backbone
 from gaia_ssl.space import Arch
 
 BACKBONE = 'backbone.pth'
-MASK_RCNN = 'mask-rcnn_fpn_1x_coco.py'
+CARD = 'README.md'
 
 
-def export_subnet(checkpoint: str, arch: Arch, data: str, out: str | os.PathLike, resolution: int = 224,
-                  batch_size: int = 64, max_images: int = 1024, max_unreadable: float = 0.01,
+def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLike, resolution: int = 224, batch_size: int = 64,
+                  max_images: int = 1024, max_unreadable: float = 0.01, tasks: Sequence[PreparedTask] = (),
+                  winner: Winner | None = None, names: frozenset[str] | None = None,
                   report: Callable[[str], None] = print) -> pathlib.Path:
-    """Extract a subnet, recalibrate its batch norms on the given images, verify it, and write it with a Mask R-CNN config.
+    """Extract a subnet, recalibrate its batch norms on the given images, verify it, and write it with the tasks' configs.
 
     Args:
         checkpoint: A supernet's checkpoint.
         arch: The subnet, on the space's grid or not.
-        data: Folder of images.
-        out: Folder to write ``backbone.pth`` and ``mask-rcnn_fpn_1x_coco.py`` into.
+        images: Folder of images for the calibration.
+        out: Folder to write into: ``backbone.pth``, ``backbone.safetensors``, a config a task, and ``README.md``.
         resolution: Side of the images for the calibration.
         batch_size: Images a batch of the calibration.
         max_images: Images to calibrate on, at most.
         max_unreadable: The share of unreadable images to accept.
+        tasks: What the backbone is for.
+        winner: The search's result, if ``arch`` is from one.
+        names: Calibrate only on files of these names, without suffix; None takes all.
         report: Where lines for the user go.
 
     Returns:
         The path of ``backbone.pth``.
 
     Raises:
-        UserError: If the checkpoint is unusable, the arch does not fit, or there are no images.
+        UserError: If the checkpoint is unusable, the arch does not fit it or a task, or there are no images.
         VerificationError: If the exported network does not compute what the supernet does.
     """
     source = load_checkpoint(checkpoint)
     supernet_meta = read_supernet_meta(source, checkpoint)
     supernet = student_backbone(source, checkpoint)
     subnet = extract_subnet(supernet, arch)
-    images = CenterCrops(data, supernet_meta['mean'], supernet_meta['std'], supernet_meta['to_rgb'], resolution, batch_size,
-                         max_images, max_unreadable=max_unreadable, report=report)
-    report(f'calibrating batch norm on {len(images.indices)} images of {data}')
-    calibrate_bn(subnet, images)
-    difference = verify_subnet(supernet, subnet, next(iter(images))[:8])
+    path = pathlib.Path(out).resolve() / BACKBONE
+    normalisation = {name: supernet_meta[name] for name in ('mean', 'std', 'to_rgb')}
+    described = dict(arch=str(arch), stem_kernel=supernet.stem_kernel, **normalisation)
+    configs = {task.name: task.fill(path, described) for task in tasks}  # before long work starts: they may not fit
+
+    crops = CenterCrops(images, **normalisation, resolution=resolution, batch_size=batch_size, max_images=max_images,
+                        names=names, max_unreadable=max_unreadable, report=report)
+    report(f'calibrating batch norm on {len(crops.indices)} images of {images}')
+    calibrate_bn(subnet, crops)
+    difference = verify_subnet(supernet, subnet, next(iter(crops))[:8])
     report(f'verified: features equal the supernet\'s, largest relative difference {difference:.1e}')
 
     meta = dict(
-        arch=str(arch),
+        **described,
         space=supernet_meta['space'].to_dict(),
         method=supernet_meta['method'],
-        stem_kernel=supernet.stem_kernel,
         flops=arch.flops(resolution, supernet.stem_kernel),
         params=arch.params(supernet.stem_kernel),
         resolution=resolution,
-        mean=supernet_meta['mean'],
-        std=supernet_meta['std'],
-        to_rgb=supernet_meta['to_rgb'],
         source=pathlib.Path(checkpoint).name,
         source_sha256=file_hash(checkpoint),
-        calibration=dict(images=len(images.indices), batch_size=batch_size, resolution=resolution,
-                         image_list_sha256=hashlib.sha256(json.dumps(images.paths).encode()).hexdigest()),
+        calibration=dict(images=len(crops.indices), batch_size=batch_size, resolution=resolution,
+                         image_list_sha256=hashlib.sha256(json.dumps(crops.paths).encode()).hexdigest()),
         verification=dict(largest_relative_difference=difference),
+        search=None if winner is None else winner.to_dict(),
         gaia_ssl_version=gaia_ssl.__version__,
     )
-    path = pathlib.Path(out) / BACKBONE
-    save_checkpoint(dict(state_dict=subnet.state_dict(), meta=dict(gaia_ssl=meta)), path)
-    with atomic_path(path.with_name(MASK_RCNN)) as temporary:
-        mask_rcnn_config(path, meta).dump(temporary)
+    _write_weights(subnet, meta, path)
+    for name, config in configs.items():
+        # The folder may be moved: mmengine puts the config's own folder in this place.
+        _write(path.with_name(f'{name}.py'), config.pretty_text.replace(str(path), '{{ fileDirname }}/' + BACKBONE))
+    _write(path.with_name(CARD), model_card(meta, winner, tasks))
     return path
+
+
+def _write_weights(subnet: SubnetResNet, meta: dict[str, Any], path: pathlib.Path) -> None:
+    """``backbone.pth``, and the same weights as ``backbone.safetensors``."""
+    state = {name: value.contiguous() for name, value in subnet.state_dict().items()}
+    save_checkpoint(dict(state_dict=state, meta=dict(gaia_ssl=meta)), path)
+    with atomic_path(path.with_suffix('.safetensors')) as temporary:
+        save_file(state, temporary, metadata=dict(arch=meta['arch'], format='pt'))
+
+
+def _write(path: pathlib.Path, text: str) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding='utf-8')

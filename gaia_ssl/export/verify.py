@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -9,7 +11,33 @@ from gaia_ssl.models import DynamicResNet, SubnetResNet
 
 
 class VerificationError(AssertionError):
-    """The extracted subnet and the supernet disagree: a defect of gaia_ssl, not of the input."""
+    """What was exported and what it came from disagree: a defect of gaia_ssl, not of the input."""
+
+
+def compare_features(expected: Sequence[Tensor], actual: Sequence[Tensor], tolerance: float, what: str, source: str,
+                     stages: Sequence[int] = (0, 1, 2, 3)) -> float:
+    """The largest difference between feature maps, relative to the largest feature of the map; 0.0 is equality to the bit.
+
+    Args:
+        expected: A map for each of ``stages``.
+        actual: The same, of what was exported.
+        tolerance: Largest difference allowed.
+        what: What was exported, for the error.
+        source: What it was made from, for the error.
+        stages: Which of C2 (0) to C5 (3) the maps are.
+
+    Raises:
+        VerificationError: If a map has another shape or differs by more.
+    """
+    shapes = [[tuple(value.shape) for value in maps] for maps in (expected, actual)]
+    if shapes[0] != shapes[1]:
+        raise VerificationError(f'{what} has features of {shapes[1]}, {source} of {shapes[0]}; please report this')
+    pairs = zip(expected, actual, strict=True)
+    differences = [float((a - b).abs().max() / a.abs().max().clamp(min=1e-12)) for a, b in pairs]
+    if not all(difference <= tolerance for difference in differences):  # true of NaN, too
+        each = ', '.join(f'C{index + 2}: {difference:.1e}' for index, difference in zip(stages, differences, strict=True))
+        raise VerificationError(f'{what} differs from {source} by {each}; please report this')
+    return max(differences)
 
 
 @torch.no_grad()
@@ -36,11 +64,7 @@ def verify_subnet(supernet: DynamicResNet, subnet: SubnetResNet, images: Tensor,
     supernet.out_indices = subnet.out_indices = (0, 1, 2, 3)
     try:
         supernet.set_arch(subnet.arch)
-        pairs = zip(supernet.eval()(images), subnet.eval()(images), strict=True)
-        differences = [float((a - b).abs().max() / a.abs().max().clamp(min=1e-12)) for a, b in pairs]
+        return compare_features(supernet.eval()(images), subnet.eval()(images), tolerance, f'the exported {subnet.arch}',
+                                'the supernet')
     finally:
         supernet.out_indices, subnet.out_indices = kept
-    if not all(difference <= tolerance for difference in differences):  # true of NaN, too
-        each = ', '.join(f'C{index}: {difference:.1e}' for index, difference in enumerate(differences, start=2))
-        raise VerificationError(f'the exported {subnet.arch} differs from the supernet by {each}; please report this')
-    return max(differences)

@@ -33,6 +33,8 @@ def read_supernet_meta(checkpoint: dict[str, Any], path: str) -> dict[str, Any]:
         UserError: If there is none, or the space in it is broken.
     """
     meta = checkpoint.get('meta', {}).get('gaia_ssl')
+    if isinstance(meta, dict) and 'arch' in meta:
+        raise UserError(f'{path}: an exported backbone, not a supernet; give the checkpoint that tools/train.py wrote')
     if not isinstance(meta, dict) or not _KEYS <= meta.keys() or 'state_dict' not in checkpoint:
         raise UserError(f'{path}: not a checkpoint of a gaia_ssl supernet; give one that tools/train.py wrote')
     try:

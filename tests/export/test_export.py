@@ -3,9 +3,6 @@ import json
 
 import pytest
 import torch
-from mmengine.config import Config
-from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import DefaultScope
 from torch import nn
 
 from gaia_ssl import Arch, ArchSpace
@@ -13,7 +10,6 @@ from gaia_ssl.datasets.center_crops import CenterCrops
 from gaia_ssl.errors import UserError
 from gaia_ssl.evaluation import calibrate_bn
 from gaia_ssl.export import export_subnet, verify_subnet
-from gaia_ssl.export.hand_over import MASK_RCNN
 from gaia_ssl.export.verify import VerificationError
 from gaia_ssl.models import SubnetResNet, extract_subnet
 from gaia_ssl.models.supernet_meta import student_backbone
@@ -75,7 +71,7 @@ def test_a_weight_that_is_not_a_number_is_found():
 def test_the_export_says_what_it_is(checkpoint, data, tmp_path):
     lines = []
     path = export(checkpoint, data, tmp_path / 'out', max_images=9, report=lines.append)
-    assert sorted(file.name for file in (tmp_path / 'out').iterdir()) == ['backbone.pth', MASK_RCNN]
+    assert sorted(file.name for file in (tmp_path / 'out').iterdir()) == ['README.md', 'backbone.pth', 'backbone.safetensors']
     content = torch.load(path, weights_only=True)
     meta = content['meta']['gaia_ssl']
     assert meta['arch'] == str(OFF_GRID) and ArchSpace(**meta['space']) == tiny.SPACE
@@ -124,43 +120,6 @@ def test_no_images(checkpoint, tmp_path):
     with pytest.raises(UserError, match='no image in'):
         export(checkpoint, tmp_path / 'empty', tmp_path / 'out')
     assert not (tmp_path / 'out' / 'backbone.pth').exists()
-
-
-def build_detector(config: Config) -> nn.Module:
-    from mmdet.registry import MODELS
-    from mmdet.utils import register_all_modules
-    register_all_modules(init_default_scope=False)
-    with DefaultScope.overwrite_default_scope('mmdet'):
-        detector = revert_sync_batchnorm(MODELS.build(config.model))
-        detector.init_weights()
-    return detector
-
-
-def test_mmdet_loads_the_export_with_the_written_config(checkpoint, data, tmp_path):
-    path = export(checkpoint, data, tmp_path / 'out')
-    config = Config.fromfile(path.with_name(MASK_RCNN))
-    assert 'custom_imports' not in config
-    assert config.model.neck.in_channels == [24, 28, 36, 52]  # 4 x width
-    assert config.model.data_preprocessor.mean == pytest.approx(tiny.PREPROCESSOR['mean'])
-    detector = build_detector(config)
-    backbone, expected = detector.backbone, torch.load(path, weights_only=True)['state_dict']
-    assert type(backbone) is SubnetResNet and backbone.frozen_stages == -1
-    state = backbone.state_dict()
-    assert set(state) == set(expected)
-    for name, value in expected.items():
-        assert torch.equal(state[name], value), name
-
-    # The detector sees the features that the supernet computes with those statistics.
-    supernet = student_backbone(torch.load(checkpoint, weights_only=True), str(checkpoint))
-    supernet.set_arch(OFF_GRID)
-    for name, value in expected.items():
-        if 'running' in name:
-            supernet.state_dict()[name][:len(value)] = value
-    images = tiny.images(2)
-    with torch.no_grad():
-        for a, b in zip(supernet(images), detector.eval().backbone(images), strict=True):
-            torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
-        assert [len(level[0]) for level in [detector.extract_feat(images)[0]]] == [256]
 
 
 @pytest.mark.parametrize('tamper, message', [

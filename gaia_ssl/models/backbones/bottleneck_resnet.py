@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 
 from mmcv.cnn import build_norm_layer
@@ -22,8 +22,8 @@ class Bottleneck(nn.Module):
     Input ``(N, in_channels, H, W)``, output ``(N, 4 * width, H / stride, W / stride)``.
     """
 
-    def __init__(self, conv: type[nn.Conv2d], norm, in_channels: int, width: int, stride: int, dilation: int,
-                 project: bool) -> None:
+    def __init__(self, conv: type[nn.Conv2d], norm: Callable[[int], nn.Module], in_channels: int, width: int, stride: int,
+                 dilation: int, project: bool) -> None:
         super().__init__()
         out_channels = EXPANSION * width
         self.conv1 = conv(in_channels, width, 1, bias=False)
@@ -44,6 +44,31 @@ class Bottleneck(nn.Module):
         return self.relu(out.add_(shortcut))
 
 
+def make_stage(conv: type[nn.Conv2d], norm: Callable[[int], nn.Module], in_channels: int, width: int, depth: int, stride: int,
+               dilation: int, contract_dilation: bool = False) -> nn.Sequential:
+    """``depth`` bottlenecks, of which the first has the stride and, with ``contract_dilation``, half of the dilation."""
+    blocks = []
+    for index in range(depth):
+        first = index == 0
+        contracted = dilation // 2 if first and contract_dilation and dilation > 1 else dilation
+        blocks.append(Bottleneck(conv, norm, in_channels, width, stride if first else 1, contracted, project=first))
+        in_channels = EXPANSION * width
+    return nn.Sequential(*blocks)
+
+
+def keep_norms_in_eval(module: nn.Module) -> None:
+    """Every batch norm of ``module`` uses its running statistics."""
+    for child in module.modules():
+        if isinstance(child, _BatchNorm):
+            child.eval()
+
+
+def pretrained_checkpoint(init_cfg: dict | list[dict] | None) -> str | None:
+    """The file that an ``init_cfg`` of type ``Pretrained`` names; None for any other."""
+    cfgs = [init_cfg] if isinstance(init_cfg, dict) else init_cfg or []
+    return next((cfg['checkpoint'] for cfg in cfgs if cfg.get('type') == 'Pretrained'), None)
+
+
 class BottleneckResNet(BaseModule):
     """The common part; see :class:`DynamicResNet` and :class:`SubnetResNet` for the arguments."""
 
@@ -53,10 +78,11 @@ class BottleneckResNet(BaseModule):
                  arch: Arch,
                  in_channels: int = 3,
                  stem_kernel: int = 7,
+                 num_stages: int = 4,
                  strides: Sequence[int] = (1, 2, 2, 2),
                  dilations: Sequence[int] = (1, 1, 1, 1),
                  contract_dilation: bool = False,
-                 out_indices: Sequence[int] = (0, 1, 2, 3),
+                 out_indices: Sequence[int] | None = None,
                  frozen_stages: int = -1,
                  norm_cfg: dict | None = None,
                  norm_eval: bool = False,
@@ -68,10 +94,14 @@ class BottleneckResNet(BaseModule):
             raise UserError(f'stem_kernel is {stem_kernel}; use 7 (images of about 224 px) or 3 (about 32 px)')
         if len(strides) != 4 or len(dilations) != 4:
             raise UserError(f'strides {tuple(strides)} and dilations {tuple(dilations)} must have 4 entries, one a stage')
-        if not out_indices or not set(out_indices) <= {0, 1, 2, 3}:
-            raise UserError(f'out_indices is {tuple(out_indices)}; choose from 0 (C2), 1 (C3), 2 (C4) and 3 (C5)')
-        if not -1 <= frozen_stages <= 4:
-            raise UserError(f'frozen_stages is {frozen_stages}; use -1 (none), 0 (the stem) to 4 (all)')
+        if not 1 <= num_stages <= 4:
+            raise UserError(f'num_stages is {num_stages}; use 1 to 4')
+        out_indices = range(num_stages) if out_indices is None else out_indices
+        if not out_indices or not set(out_indices) <= set(range(num_stages)):
+            choices = ', '.join(f'{stage} (C{stage + 2})' for stage in range(num_stages))
+            raise UserError(f'out_indices is {tuple(out_indices)}; choose from {choices}')
+        if not -1 <= frozen_stages <= num_stages:
+            raise UserError(f'frozen_stages is {frozen_stages}; use -1 (none), 0 (the stem) to {num_stages} (all)')
         self.arch = arch
         self.stem_kernel = stem_kernel
         self.out_indices = tuple(out_indices)
@@ -86,23 +116,19 @@ class BottleneckResNet(BaseModule):
         self.bn1 = self._norm(arch.stem)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, pool_stride, padding=1) if pool_stride > 1 else nn.Identity()
+        self.num_stages = num_stages
         channels = arch.stem
-        for stage, (width, depth) in enumerate(zip(arch.widths, arch.depths, strict=True)):
-            blocks = []
-            for index in range(depth):
-                dilation = dilations[stage]
-                if index == 0 and contract_dilation and dilation > 1:
-                    dilation //= 2
-                blocks.append(Bottleneck(self.conv, self._norm, channels, width, stride=strides[stage] if index == 0 else 1,
-                                         dilation=dilation, project=index == 0))
-                channels = EXPANSION * width
-            self.add_module(f'layer{stage + 1}', nn.Sequential(*blocks))
+        for stage in range(num_stages):
+            width = arch.widths[stage]
+            self.add_module(f'layer{stage + 1}', make_stage(self.conv, self._norm, channels, width, arch.depths[stage],
+                                                            strides[stage], dilations[stage], contract_dilation))
+            channels = EXPANSION * width
         self._freeze()
 
     @property
     def layers(self) -> list[nn.Sequential]:
-        """The four stages."""
-        return [self.layer1, self.layer2, self.layer3, self.layer4]
+        """The stages."""
+        return [getattr(self, f'layer{stage + 1}') for stage in range(self.num_stages)]
 
     def stem(self, x: Tensor) -> Tensor:
         """C1: ``(N, 3, H, W)`` to ``(N, stem, H / 4, W / 4)``, or ``(N, stem, H, W)`` for ``stem_kernel=3``."""
@@ -112,7 +138,7 @@ class BottleneckResNet(BaseModule):
         """``(N, 3, H, W)`` to the feature maps of ``out_indices``, each ``(N, 4 * width, H_s, W_s)``."""
         x = self.stem(x)
         outs = []
-        for stage, (layer, depth) in enumerate(zip(self.layers, self.arch.depths, strict=True)):
+        for stage, (layer, depth) in enumerate(zip(self.layers, self.arch.depths, strict=False)):
             for block in islice(layer, depth):
                 if self.with_cp and self.training and x.requires_grad:
                     x = checkpoint(block, x, use_reentrant=False)
@@ -127,7 +153,7 @@ class BottleneckResNet(BaseModule):
     def init_weights(self) -> None:
         """As ``init_cfg`` says (default Kaiming); then, by ``zero_init_residual``, each block starts as its shortcut."""
         super().init_weights()
-        if self.zero_init_residual and not self._is_pretrained():
+        if self.zero_init_residual and pretrained_checkpoint(self.init_cfg) is None:
             for layer in self.layers:
                 for block in layer:
                     nn.init.zeros_(block.bn3.weight)
@@ -138,9 +164,7 @@ class BottleneckResNet(BaseModule):
         for module in self._frozen():
             module.eval()
         if mode and self.norm_eval:
-            for module in self.modules():
-                if isinstance(module, _BatchNorm):
-                    module.eval()
+            keep_norms_in_eval(self)
         return self
 
     def _norm(self, channels: int) -> nn.Module:
@@ -152,7 +176,3 @@ class BottleneckResNet(BaseModule):
     def _freeze(self) -> None:
         for module in self._frozen():
             module.eval().requires_grad_(False)
-
-    def _is_pretrained(self) -> bool:
-        cfgs = [self.init_cfg] if isinstance(self.init_cfg, dict) else self.init_cfg or []
-        return any(cfg.get('type') == 'Pretrained' for cfg in cfgs)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
-from gaia_ssl.checkpoint import load_checkpoint
-from gaia_ssl.errors import UserError
-from gaia_ssl.models.backbones.bottleneck_resnet import BottleneckResNet
+from gaia_ssl.models.backbones.bottleneck_resnet import BottleneckResNet, pretrained_checkpoint
+from gaia_ssl.models.backbones.exported import load_strictly, read_backbone
 from gaia_ssl.registry import MODELS
 from gaia_ssl.space import Arch
 
@@ -17,6 +16,7 @@ class SubnetResNet(BottleneckResNet):
 
     Args:
         arch: Text form of the arch, e.g. ``32-48x3-96x2-192x17-512x3``.
+        num_stages: Build only so many stages; a C4 detector takes three, and the fourth as :class:`SubnetResLayer`.
         norm_cfg: Any of mmcv's norm layers; default ``dict(type='BN')``.
         init_cfg: ``dict(type='Pretrained', checkpoint='backbone.pth')`` loads an exported backbone; a key that does
             not match, or another arch in the file, is an error.
@@ -41,24 +41,15 @@ class SubnetResNet(BottleneckResNet):
         Raises:
             UserError: If the checkpoint is unreadable, of another arch, or a key is missing, unexpected or misshapen.
         """
-        if not self._is_pretrained():
+        path = pretrained_checkpoint(self.init_cfg)
+        if path is None:
             super().init_weights()
             return
-        cfg = self.init_cfg if isinstance(self.init_cfg, dict) else self.init_cfg[-1]
-        self.load_backbone(cfg['checkpoint'])
+        self.load_backbone(path)
         self._is_init = True
 
     def load_backbone(self, path: str) -> None:
-        """Load an exported backbone strictly; raises as :meth:`init_weights` does."""
-        checkpoint = load_checkpoint(path)
-        meta = checkpoint.get('meta', {}).get('gaia_ssl')
-        if not isinstance(meta, dict) or 'arch' not in meta or 'state_dict' not in checkpoint:
-            raise UserError(f'{path}: not an exported backbone; make one with tools/export.py')
-        if meta['arch'] != str(self.arch):
-            raise UserError(f"{path}: holds the backbone {meta['arch']}, but the config says arch='{self.arch}'")
-        try:
-            self.load_state_dict(checkpoint['state_dict'], strict=True)
-        except RuntimeError as error:
-            detail = ' '.join(str(error).split())[:300]
-            raise UserError(f"{path}: does not match SubnetResNet(arch='{self.arch}', stem_kernel={self.stem_kernel}): "
-                            f'{detail}') from error
+        """Load an exported backbone strictly, all its stages or the first ``num_stages``; raises as :meth:`init_weights`."""
+        left_out = tuple(f'layer{stage + 1}.' for stage in range(self.num_stages, 4))
+        state = {name: value for name, value in read_backbone(path, self.arch).items() if not name.startswith(left_out)}
+        load_strictly(self, state, path, f"SubnetResNet(arch='{self.arch}', stem_kernel={self.stem_kernel})")

@@ -2,6 +2,7 @@ import pickle
 
 import pytest
 import torch
+from mmengine.model import revert_sync_batchnorm
 from torch import nn
 
 from gaia_ssl import Arch
@@ -72,6 +73,51 @@ def test_is_mmsegs_resnet(resnet50_state, settings):
             torch.testing.assert_close(out, feature, rtol=1e-5, atol=1e-5 * float(feature.abs().max()))
 
 
+EIGHTH = '8-8x3-16x4-32x6-64x3'  # of ResNet-50's width: base_channels=8
+
+
+@pytest.mark.parametrize('settings', [
+    dict(),
+    dict(out_indices=(1, 2)),
+    dict(num_stages=3, out_indices=(2, )),
+    dict(num_stages=1, out_indices=(0, ), frozen_stages=1),
+    dict(strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4)),
+    dict(strides=(1, 1, 2, 1), dilations=(1, 2, 1, 3), out_indices=(0, 3)),
+    dict(frozen_stages=0),
+    dict(frozen_stages=1, norm_eval=True),
+    dict(frozen_stages=3, norm_cfg=dict(type='SyncBN', requires_grad=True)),
+    dict(norm_eval=True, norm_cfg=dict(type='SyncBN', requires_grad=True)),
+    dict(norm_cfg=dict(type='BN', requires_grad=False), norm_eval=True),
+], ids=str)
+def test_is_mmdets_resnet(settings):
+    """As the test above, and the same gradients, with mmdet's; on one process mmengine puts batch norm in SyncBN's place."""
+    mmdet = pytest.importorskip('mmdet.models')
+    stages = settings.get('num_stages', 4)
+    own = {name: value[:stages] if name in ('strides', 'dilations') else value for name, value in settings.items()}
+    reference = revert_sync_batchnorm(mmdet.ResNet(depth=50, base_channels=8, **{
+        'norm_eval': False, 'strides': (1, 2, 2, 2)[:stages], 'dilations': (1, 1, 1, 1)[:stages], **own}))
+    net = revert_sync_batchnorm(SubnetResNet(EIGHTH, **settings))
+    randomise_norms(net)
+    reference.load_state_dict(net.state_dict())
+    x = torch.randn(2, 3, 48, 64)
+    for model in (reference, net):
+        model.train()
+        out = model(x)
+        assert len(out) == len(settings.get('out_indices', range(4)))
+        model.outs = [value.detach() for value in out]
+        if any(value.requires_grad for value in out):
+            sum(value.square().mean() for value in out).backward()
+    for a, b in zip(net.outs, reference.outs, strict=True):
+        torch.testing.assert_close(a, b)
+    grads = {name: value.grad for name, value in reference.named_parameters()}
+    for name, value in net.named_parameters():
+        assert (value.grad is None) is (grads[name] is None), name
+        if value.grad is not None:
+            torch.testing.assert_close(value.grad, grads[name], rtol=1e-3, atol=1e-5)
+    for name, value in reference.state_dict().items():  # running statistics moved alike, or not at all
+        torch.testing.assert_close(net.state_dict()[name], value)
+
+
 def test_checkpointing_gives_the_same_gradients():
     plain, frugal = SubnetResNet(TINY), SubnetResNet(TINY, with_cp=True)
     frugal.load_state_dict(plain.state_dict())
@@ -99,6 +145,9 @@ def test_stem_of_small_images_keeps_the_size():
     (dict(out_indices=(1, 4)), 'out_indices'),
     (dict(frozen_stages=5), 'frozen_stages is 5'),
     (dict(frozen_stages=-2), 'frozen_stages is -2'),
+    (dict(num_stages=5), 'num_stages is 5'),
+    (dict(num_stages=3, out_indices=(3, )), r'out_indices is \(3,\); choose from 0 \(C2\), 1 \(C3\), 2 \(C4\)$'),
+    (dict(num_stages=2, frozen_stages=3), 'frozen_stages is 3; .* to 2'),
 ])
 def test_bad_settings_are_user_errors(settings, match):
     with pytest.raises(UserError, match=match):

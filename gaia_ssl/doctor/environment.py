@@ -1,0 +1,133 @@
+"""The environment that is examined: its packages, and what happens when they are imported."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib.metadata
+import json
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+
+PROBES = {
+    'numpy': 'import numpy',
+    'cv2': 'import cv2',
+    'torch': '''
+import torch
+value = dict(cuda=torch.version.cuda, gpu=torch.cuda.is_available())
+if value['gpu']:
+    torch.ones(1, device='cuda').add(1).item()
+''',
+    'torchvision.ops': '''
+import torch, torchvision.ops
+torchvision.ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
+''',
+    'mmengine.runner': 'import mmengine.runner',
+    'mmcv._ext': '''
+import mmcv._ext
+import mmcv.ops
+value = dict(cuda=mmcv.ops.get_compiling_cuda_version())
+''',
+    'mmpretrain.models': 'import mmpretrain.models',
+    'mmdet.models': 'import mmdet.models',
+    'mmseg.models': 'import mmseg.models',
+    'gaia_ssl': '''
+import pathlib, gaia_ssl, gaia_ssl.engine
+folder = pathlib.Path(gaia_ssl.__file__).resolve().parent
+value = dict(folder=str(folder), configs=(folder / '.mim' / 'configs').is_dir())
+''',
+}
+"""Python that must run, in the order of dependence; ``value`` is what it tells."""
+
+_PROBER = '''
+import json, sys
+sys.path[:] = json.loads(sys.argv[1]) + [entry for entry in sys.path if entry]
+for name, code in json.loads(sys.argv[2]).items():
+    scope = dict(value=None)
+    try:
+        exec(code, scope)
+        answer = dict(value=scope['value'])
+    except BaseException as error:
+        answer = dict(error=f'{type(error).__name__}: {error}')
+    print('\\nPROBE ' + json.dumps([name, answer]), flush=True)
+'''
+
+
+@dataclasses.dataclass
+class Environment:
+    """What is examined.
+
+    Args:
+        requirements: The folder with ``torch.txt``, ``mmcv.txt``, ``openmmlab.txt`` and ``runtime.txt``.
+        path: Folders with packages; None examines this interpreter's own.
+        version: Python's ``(major, minor)``.
+        shm: Where shared memory is mounted.
+        room: The folder whose disk is examined.
+    """
+
+    requirements: pathlib.Path
+    path: list[str] | None = None
+    version: tuple[int, int] = sys.version_info[:2]
+    shm: str = '/dev/shm'
+    room: str = '.'
+
+    @property
+    def pip(self) -> str:
+        """As one types it."""
+        return f'{shlex.quote(sys.executable)} -m pip'
+
+    @functools.cached_property
+    def packages(self) -> dict[str, importlib.metadata.Distribution]:
+        """What is installed, by normalised name."""
+        found = importlib.metadata.distributions(**({} if self.path is None else dict(path=self.path)))
+        packages: dict[str, importlib.metadata.Distribution] = {}
+        for package in found:
+            if package.metadata['Name']:
+                packages.setdefault(normalised(package.metadata['Name']), package)
+        return packages
+
+    @functools.cached_property
+    def probes(self) -> dict[str, dict]:
+        """The answer to each of :data:`PROBES`: its ``value``, or the ``error`` of the import, or of the process's death."""
+        answers: dict[str, dict] = {}
+        while waiting := {name: code for name, code in PROBES.items() if name not in answers}:
+            options = ['-S'] if self.path is not None else []  # hides the interpreter's own packages
+            words = [sys.executable, *options, '-c', _PROBER, json.dumps(self.path or []), json.dumps(waiting)]
+            process = subprocess.run(words, capture_output=True, text=True, errors='replace', stdin=subprocess.DEVNULL)
+            lines = process.stdout.splitlines()
+            answers.update(json.loads(line[6:]) for line in lines if line.startswith('PROBE '))
+            crashed = next((name for name in waiting if name not in answers), None)
+            if crashed is not None:
+                last = (process.stderr.strip().splitlines() or [''])[-1]
+                answers[crashed] = dict(error=f'the process died with status {process.returncode} {last}'.strip())
+        return answers
+
+    def requirements_of(self, group: str) -> dict[str, str | None]:
+        """Name -> pinned version, or None, of a requirements file."""
+        text = (self.requirements / f'{group}.txt').read_text(encoding='utf-8')
+        return {match[1]: match[2] for match in re.finditer(r'^([\w.-]+)(?:==(\S+))?', text, re.MULTILINE)}
+
+    def file_of(self, group: str) -> str:
+        """A requirements file, as one types it."""
+        return shlex.quote(os.path.relpath(self.requirements / f'{group}.txt'))
+
+    def install_gaia_ssl(self) -> str:
+        """The command that installs this checkout."""
+        root = shlex.quote(os.path.relpath(self.requirements.parent))
+        return f'{self.pip} install --no-build-isolation --no-deps --editable {root}'
+
+    def reinstall(self, name: str) -> str:
+        """The command that puts a pinned package in place of whatever is there."""
+        if name == 'onedl-mmcv':
+            return (f'{self.pip} install -r {self.file_of("build")} && MMCV_WITH_OPS=1 {self.pip} install --no-build-isolation '
+                    f'--no-cache-dir --no-deps --force-reinstall -r {self.file_of("mmcv")}')
+        pins = {**self.requirements_of('torch'), **self.requirements_of('openmmlab')}
+        return f'{self.pip} install --no-deps --force-reinstall {name}=={pins[name]}'
+
+
+def normalised(name: str) -> str:
+    return re.sub(r'[-_.]+', '-', name).lower()

@@ -1,0 +1,114 @@
+"""The README.md of an exported folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from importlib import metadata
+from typing import Any
+
+from gaia_ssl.export.tasks import PreparedTask
+from gaia_ssl.export.winner import Winner
+
+_PACKAGES = dict(torch='torch', mmengine='onedl-mmengine', mmcv='onedl-mmcv', mmpretrain='onedl-mmpretrain',
+                 mmdet='onedl-mmdetection', mmseg='onedl-mmsegmentation')
+
+_TEXT = """# {arch}
+
+A ResNet of bottlenecks (stem width, then width x depth of each stage): a subnet of a weight-sharing supernet that was trained
+without labels, exported by gaia_ssl.
+
+| | |
+|---|---|
+{rows}
+
+`backbone.pth` and `backbone.safetensors` hold the weights with torchvision's key names. In any config of mmdet, mmseg or
+mmpretrain, without `custom_imports`:
+
+```python
+backbone=dict(type='gaia_ssl.SubnetResNet', arch='{arch}', stem_kernel={stem_kernel},
+              init_cfg=dict(type='Pretrained', checkpoint='backbone.pth'))
+```
+"""
+
+_TASK = """
+## {name}
+
+{classes} classes, {images:,} training images; {run.iterations:,} iterations of {run.total_batch} images ({run.processes} x
+{run.batch_size}), {run.optimizer}, learning rate {run.lr:g}. On another number of GPUs, add
+`--cfg-options auto_scale_lr.enable=True`.
+
+```bash
+TOOLS=$(python -c 'import {toolbox} as box; print(box.__path__[0])')/.mim/tools
+{train} --work-dir work_dirs/{name}
+python $TOOLS/test.py {name}.py work_dirs/{name}/{run.checkpoint}
+```
+"""
+
+
+def model_card(meta: dict[str, Any], winner: Winner | None, tasks: Sequence[PreparedTask]) -> str:
+    """Markdown: what the backbone is, where it is from, and the commands that train and test it.
+
+    Args:
+        meta: What ``backbone.pth`` says of itself.
+        winner: The search's result, if the arch is from one.
+        tasks: Those whose configs lie beside the backbone.
+    """
+    rows = '\n'.join(f'| {name} | {value} |' for name, value in (*_cost(meta), *_search(winner), *_origin(meta)))
+    return _TEXT.format(arch=meta['arch'], stem_kernel=meta['stem_kernel'], rows=rows) + ''.join(map(_commands, tasks))
+
+
+def _cost(meta: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield f"multiply-adds at {meta['resolution']} px", f"{meta['flops'] / 1e9:.3f} G"
+    yield 'parameters, without fc', f"{meta['params'] / 1e6:.2f} M"
+
+
+def _search(winner: Winner | None) -> Iterator[tuple[str, str]]:
+    if winner is None:
+        return
+    scores, search = winner.scores, winner.search
+    interval = ''
+    if scores.get('low') is not None and scores.get('high') is not None:
+        interval = f", 95 % interval {scores['low']:.4g} to {scores['high']:.4g}"
+    yield f'similarity to the supernet, {winner.features}', f"{scores['similarity']:.4g}{interval}"
+    tied = f", {scores['tied']} archs cannot be told from it" if scores.get('tied') is not None else ''
+    yield 'place', f'best of the group {winner.group}{tied}'
+    yield 'searched on', f"{search.get('images')} images, SHA-256 of their list {_short(search.get('image_list_sha256'))}"
+
+
+def _origin(meta: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    calibration, space = meta['calibration'], meta['space']
+    yield 'method', meta['method']
+    yield 'supernet', f"{meta['source']}, SHA-256 {_short(meta['source_sha256'])}"
+    yield 'its space', f"stem {space['stem']}, widths {space['widths']}, depths {space['depths']}"
+    yield 'batch norm', (f"recalibrated on {calibration['images']} images of {calibration['resolution']} px, SHA-256 of their "
+                         f"list {_short(calibration['image_list_sha256'])}")
+    difference = meta['verification']['largest_relative_difference']
+    yield 'verified', f"features equal the supernet's, largest relative difference {difference:.1e}"
+    order = 'RGB' if meta['to_rgb'] else 'BGR'
+    yield 'input', f"{order}, mean {_numbers(meta['mean'])}, standard deviation {_numbers(meta['std'])}"
+    yield 'versions', ', '.join([f"gaia_ssl {meta['gaia_ssl_version']}", *_versions()])
+
+
+def _commands(task: PreparedTask) -> str:
+    run = task.run
+    train = f'python $TOOLS/train.py {task.name}.py'
+    if run.processes > 1:
+        train = f'bash $TOOLS/dist_train.sh {task.name}.py {run.processes}'
+    return _TASK.format(name=task.name, toolbox=task.task.toolbox, classes=len(task.data.classes), images=task.data.num_images,
+                        run=run, train=train)
+
+
+def _versions() -> Iterator[str]:
+    for name, package in _PACKAGES.items():
+        try:
+            yield f'{name} {metadata.version(package)}'
+        except metadata.PackageNotFoundError:
+            continue
+
+
+def _short(digest: object) -> str:
+    return f'{str(digest)[:16]}…'
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return ' '.join(f'{value:.6g}' for value in values)

@@ -1,0 +1,47 @@
+"""mmseg's segmentors on an exported backbone."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Sequence
+
+from mmengine.config import Config
+
+from gaia_ssl.export.backbone_config import LOADERS, backbone_config, check_strides, drop_helpers
+from gaia_ssl.export.task_data import cityscapes_image_suffix
+from gaia_ssl.space import Arch
+
+
+def fill_segmentor(config: Config, checkpoint: str | os.PathLike, meta: dict, data_root: str | os.PathLike | None = None,
+                   classes: Sequence[str] | None = None) -> Config:
+    """A config of ``configs/downstream/`` with an exported backbone and the user's data in it, whole in itself.
+
+    Args:
+        config: ``cityscapes-fcn`` or its small variant; it is left as it is.
+        checkpoint: The exported ``backbone.pth``.
+        meta: What that file says of itself.
+        data_root: Folder with ``leftImg8bit/`` and ``gtFine/``; default that of the config.
+        classes: Names of the classes, for which the heads are sized; default those of Cityscapes.
+
+    Raises:
+        UserError: If the backbone's stem is that for small images, or there are no images in ``data_root``.
+    """
+    check_strides(meta)
+    config = copy.deepcopy(config)
+    drop_helpers(config, 'norm_cfg', 'crop_size', 'data_root', 'train_pipeline', 'test_pipeline')
+    model, channels = config.model, Arch.parse(meta['arch']).out_channels
+    model.backbone = backbone_config(checkpoint, meta, **model.backbone)
+    model.data_preprocessor.update(mean=meta['mean'], std=meta['std'], bgr_to_rgb=meta['to_rgb'])
+    for head in (model.decode_head, model.auxiliary_head):
+        head.in_channels = channels[head.in_index]
+        if classes is not None:
+            head.num_classes = len(classes)
+    for loader in LOADERS:
+        dataset = config[loader].dataset
+        if classes is not None:
+            dataset.metainfo = dict(classes=tuple(classes))
+        if data_root is not None:
+            dataset.update(data_root=os.path.abspath(data_root),
+                           img_suffix=cityscapes_image_suffix(os.path.join(data_root, dataset.data_prefix.img_path)))
+    return config

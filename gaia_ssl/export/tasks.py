@@ -1,0 +1,105 @@
+"""The downstream tasks: toolbox, features, data and config of each."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+
+from mmengine.config import Config
+
+from gaia_ssl.errors import UserError
+from gaia_ssl.export.classification_config import fill_classifier
+from gaia_ssl.export.detector_config import fill_detector
+from gaia_ssl.export.downstream import downstream_config_path
+from gaia_ssl.export.run_summary import RunSummary, summarise_run
+from gaia_ssl.export.segmentor_config import fill_segmentor
+from gaia_ssl.export.task_data import TaskData, read_cityscapes, read_class_folders, read_coco, read_voc
+
+ALL = 'all'
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """A kind of downstream training.
+
+    Attributes:
+        toolbox: Whose tools run it.
+        features: Which features the search compares for it (a key of :data:`gaia_ssl.search.task.TASKS`).
+        read: Finds and checks the user's data: ``read(config, folder, report)``.
+        fill: Puts backbone and data into the config: ``fill(config, checkpoint, meta, data_root, classes)``.
+    """
+
+    toolbox: str
+    features: str
+    read: Callable[[Config, str, Callable[[str], None]], TaskData]
+    fill: Callable[..., Config]
+
+
+_CLASSIFICATION = Task('mmpretrain', 'z', read_class_folders, fill_classifier)
+TASKS: dict[str, Task] = {
+    'coco-mask-rcnn': Task('mmdet', 'c2-c5', read_coco, fill_detector),
+    'voc-faster-rcnn-c4': Task('mmdet', 'c5', read_voc, fill_detector),
+    'cityscapes-fcn': Task('mmseg', 'c4-c5', read_cityscapes, fill_segmentor),
+    'imagenet-linear': _CLASSIFICATION,
+    'imagenet-semi-1p': _CLASSIFICATION,
+    'imagenet-semi-10p': _CLASSIFICATION,
+    'classification': _CLASSIFICATION,
+}
+"""Task -> what it takes. Names are those of the files in ``configs/downstream/``."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PreparedTask:
+    """A task with the user's data, before there is a backbone.
+
+    Attributes:
+        name: Of the task, and ``_small`` for that variant.
+        task: What it takes.
+        config: As the file in ``configs/downstream/`` says.
+        data: The user's.
+    """
+
+    name: str
+    task: Task
+    config: Config
+    data: TaskData
+
+    @property
+    def run(self) -> RunSummary:
+        """What it amounts to."""
+        return summarise_run(self.config, self.data.num_images)
+
+    def fill(self, checkpoint: str | os.PathLike, meta: dict) -> Config:
+        """The config that runs: with the backbone in ``checkpoint`` and the user's data."""
+        return self.task.fill(self.config, checkpoint, meta, self.data.root, self.data.classes)
+
+
+def task_names(names: Sequence[str]) -> list[str]:
+    """``names``, each once; for ``all``, all but classification, whose four tasks take other folders.
+
+    Raises:
+        UserError: If one is unknown.
+    """
+    for name in names:
+        if name not in TASKS and name != ALL:
+            raise UserError(f"'{name}' is not a downstream task; choose from {', '.join(TASKS)}, {ALL}")
+    dense = [name for name, task in TASKS.items() if task is not _CLASSIFICATION]
+    return dense if ALL in names else list(dict.fromkeys(names))
+
+
+def prepare_task(name: str, data: str, small: bool = False, report: Callable[[str], None] = print) -> PreparedTask:
+    """Read a task's config and look at its data.
+
+    Args:
+        name: One of :data:`TASKS`.
+        data: The task's data root, or a folder that holds it under its usual name.
+        small: The variant for little data and time.
+        report: Where progress goes.
+
+    Raises:
+        UserError: If the data are missing or broken.
+    """
+    path = downstream_config_path(name, small)
+    config = Config.fromfile(path)
+    return PreparedTask(path.stem, TASKS[name], config, TASKS[name].read(config, data, report))

@@ -1,0 +1,157 @@
+import json
+import pathlib
+
+import numpy as np
+import pandas as pd
+import pytest
+from mmengine.config import Config
+
+from gaia_ssl import Arch
+from gaia_ssl.checkpoint import load_checkpoint
+from gaia_ssl.errors import UserError
+from gaia_ssl.export import prepare_task
+from gaia_ssl.export.comparison import STARTS, Comparison, final_metrics, forget_weights, summary
+from tests import tiny
+
+ARCH = Arch.parse('4-8x2-8x1-16x2-16x1')
+FAST = {'train_cfg.max_epochs': 1, 'train_dataloader.batch_size': 4, 'train_dataloader.num_workers': 0,
+        'train_dataloader.persistent_workers': False, 'val_dataloader.num_workers': 0,
+        'val_dataloader.persistent_workers': False}
+
+
+def quiet(line: str) -> None:
+    pass
+
+
+@pytest.fixture
+def data(tmp_path) -> pathlib.Path:
+    for split, count in (('train', 4), ('val', 2)):
+        for label, name in enumerate(('cats', 'dogs')):
+            tiny.photos(tmp_path / 'data' / split / name, count, seed=label)
+    return tmp_path / 'data'
+
+
+@pytest.fixture
+def checkpoint(tmp_path) -> str:
+    return str(tiny.save_supernet(tmp_path / 'supernet.pth', stem_kernel=7))
+
+
+def compare(checkpoint, data, folder, arch=ARCH, **kwargs) -> Comparison:
+    task = prepare_task('classification', str(data), small=True, report=quiet)
+    kwargs = dict(overrides=FAST, calibration=dict(resolution=64, batch_size=4), report=quiet) | kwargs
+    return Comparison(checkpoint, arch, task, str(folder), **kwargs)
+
+
+@pytest.fixture
+def exported(checkpoint, data, tmp_path) -> Comparison:
+    comparison = compare(checkpoint, data, tmp_path / 'work')
+    comparison.export()
+    return comparison
+
+
+def config_of(comparison: Comparison, start: str, seed: int = 0) -> Config:
+    return Config.fromfile(comparison._write_config(start, seed, comparison.folder / 'runs' / f'{start}_seed{seed}'))
+
+
+def test_what_is_compared(exported):
+    archs = exported.archs
+    assert archs['searched'] == archs['scratch'] == ARCH
+    assert archs['resnet50'].depths == (2, 1, 2, 1) and archs['resnet50'].fits_in(tiny.SPACE.max)
+    for start in ('searched', 'resnet50'):
+        meta = load_checkpoint(exported.folder / 'exports' / start / 'backbone.pth')['meta']['gaia_ssl']
+        assert meta['arch'] == str(archs[start]) and meta['calibration']['images'] == 8
+    assert exported.flops('searched') == ARCH.flops(64)
+
+
+def test_the_trainings_differ_in_their_start_and_seed_alone(exported):
+    configs = {start: config_of(exported, start, seed=3).to_dict() for start in STARTS}
+    assert {config.pop('experiment_name') for config in configs.values()} == {f'{start}_seed3' for start in STARTS}
+    backbones = {start: config['model'].pop('backbone') for start, config in configs.items()}
+    heads = {start: config['model']['head'].pop('in_channels') for start, config in configs.items()}
+    assert configs['searched'] == configs['resnet50'] == configs['scratch']
+    assert configs['searched']['randomness'] == dict(seed=3) and configs['searched']['train_cfg']['max_epochs'] == 1
+    assert config_of(exported, 'searched', seed=4).randomness.seed == 4
+    assert heads == {start: exported.archs[start].out_channels[-1] for start in STARTS}
+    loaded = backbones['searched'].pop('init_cfg')
+    assert loaded['checkpoint'] == str((exported.folder / 'exports' / 'searched' / 'backbone.pth').resolve())
+    assert backbones['scratch'] == backbones['searched']
+    assert 'resnet50' in backbones['resnet50']['init_cfg']['checkpoint']
+
+
+def test_weights_are_forgotten_wherever_they_are_loaded(tmp_path):
+    ours = dict(type='Pretrained', checkpoint=str(tmp_path / 'backbone.pth'))
+    other = dict(type='Pretrained', checkpoint='another.pth')
+    config = Config(dict(model=dict(backbone=dict(arch='a', init_cfg=ours), neck=dict(init_cfg=other),
+                                    roi_head=dict(shared_heads=[dict(stride=2, init_cfg=ours)]))))
+    forget_weights(config, tmp_path / 'backbone.pth')
+    assert config.model.to_dict() == dict(backbone=dict(arch='a'), neck=dict(init_cfg=other),
+                                          roi_head=dict(shared_heads=[dict(stride=2)]))
+    with pytest.raises(ValueError, match='not loaded'):
+        forget_weights(config, tmp_path / 'backbone.pth')
+
+
+def test_the_last_evaluation_is_what_counts(tmp_path):
+    for day, lines in (('20260101', [dict(loss=1.0, lr=0.1), dict(mIoU=30.0, step=5)]),
+                       ('20260102', [dict(loss=0.5), dict(mIoU=40.0, aAcc=70.0, step=9, time=0.1, data_time=0.0)])):
+        path = tmp_path / day / 'vis_data' / 'scalars.json'
+        path.parent.mkdir(parents=True)
+        path.write_text('\n'.join(map(json.dumps, lines)) + '\n')
+    assert final_metrics(tmp_path) == dict(mIoU=40.0, aAcc=70.0)
+    assert final_metrics(tmp_path / 'nowhere') == {}
+
+
+def test_the_summary_by_hand():
+    """Scores 1 3 5, 0 1 and 2 2 2: leads 1 2 and -1 1 3."""
+    rows = [('searched', 0, 1.0), ('resnet50', 0, 0.0), ('scratch', 0, 2.0), ('searched', 1, 3.0), ('resnet50', 1, 1.0),
+            ('scratch', 1, 2.0), ('searched', 2, 5.0), ('scratch', 2, 2.0)]
+    table = pd.DataFrame([dict(start=start, arch='a', seed=seed, flops=1, params=2, m=value) for start, seed, value in rows])
+    result = summary(table, ['m']).set_index('start')
+    assert list(result.index) == list(STARTS) and list(result['runs']) == [3, 2, 3]
+    np.testing.assert_allclose(result['m'], [3, 0.5, 2])
+    np.testing.assert_allclose(result['m std'], [2, 0.5**0.5, 0])
+    np.testing.assert_allclose(result['m lead'], [0, 1.5, 1])
+    np.testing.assert_allclose(result['m lead std'], [0, 0.5**0.5, 2])
+
+
+def test_another_comparison_in_the_folder(exported, checkpoint, data):
+    with pytest.raises(UserError, match='made with another overrides'):
+        compare(checkpoint, data, exported.folder, overrides={'train_cfg.max_epochs': 2})
+    with pytest.raises(UserError, match='made with another archs'):
+        compare(checkpoint, data, exported.folder, arch=tiny.SPACE.min)
+    with pytest.raises(UserError, match='larger than the supernet'):
+        compare(checkpoint, data, exported.folder / 'new', arch=Arch.parse('64-64x3-128x4-256x6-512x3'))
+
+
+def test_a_training_that_fails(exported):
+    (exported.folder / 'exports' / 'searched' / 'backbone.pth').write_bytes(b'broken')
+    with pytest.raises(UserError, match=r'backbone.pth: .*all output: .*output.log'):
+        exported.run('searched', 0)
+    assert exported.record.results == [] and not (exported.folder / 'comparison.csv').exists()
+
+
+@pytest.mark.slow
+def test_real_trainings_are_compared_and_kept(checkpoint, data, tmp_path):
+    """With mmpretrain's own tool; the second call finds the first run and does the two others."""
+    work = tmp_path / 'work'
+    first = compare(checkpoint, data, work)
+    first.export()
+    first.run('searched', 0)
+    [kept] = json.loads((work / 'comparison.json').read_text())['results']
+    options = [f'{key}={value}' for key, value in FAST.items()]
+    result = tiny.run_tool('compare_backbones.py', checkpoint, ARCH, '--for', 'classification', '--small', '--data', data,
+                           '--seeds', 0, '--work-dir', work, '--resolution', 64, '--cfg-options', *options, timeout=900)
+    assert result.returncode == 1 and 'already holds a run; continue it with --resume' in result.stderr
+    again = compare(checkpoint, data, work)
+    lines = []
+    again._report = lines.append
+    again.export()
+    for start in STARTS:
+        again.run(start, 0)
+    assert again.record.results[0] == kept and len(again.record.results) == 3
+    assert any('(train)' in line for line in lines)
+    table = pd.read_csv(work / 'comparison.csv')
+    assert list(table['start']) == list(STARTS) and list(table['seed']) == [0] * 3
+    assert table['accuracy/top1'].between(0, 100).all() and (table['seconds'] > 0).all()
+    assert list(table['arch']) == [str(again.archs[start]) for start in STARTS]
+    tool = tiny.load_tool('compare_backbones')
+    assert 'accuracy/top1' in [column.header for column in tool.comparison_table(again).columns]

@@ -1,0 +1,147 @@
+"""tools/export.py as a user calls it."""
+
+import json
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from gaia_ssl import cli
+from gaia_ssl.checkpoint import file_hash
+from tests import downstream_data, tiny
+
+ARCH = '5-6x2-7x1-9x1-13x1'
+TASK = 'coco-mask-rcnn'
+
+
+@pytest.fixture
+def paths(tmp_path):
+    class Paths:
+        out = tmp_path / 'out'
+        images = tiny.photos(tmp_path / 'images', 5)
+        data = tmp_path / 'data'
+        best = tmp_path / 'best.json'
+        checkpoint = tiny.save_supernet(tmp_path / 'supernet.pth', stem_kernel=7)
+
+    downstream_data.coco(Paths.data / 'coco')
+    downstream_data.voc(Paths.data / 'VOCdevkit')
+    downstream_data.cityscapes(Paths.data / 'cityscapes')
+    best = {'c2-c5': {'1-2G': dict(arch='4-4x1-8x1-8x1-16x1', similarity=-0.5),
+                      '3-4G': dict(arch=ARCH, similarity=-0.25, low=-0.3, high=-0.2, tied=7)}}
+    found = dict(checkpoint='supernet.pth', checkpoint_sha256=file_hash(Paths.checkpoint), images=8)
+    Paths.best.write_text(json.dumps(dict(best=best, search=found)))
+    return Paths
+
+
+@pytest.fixture
+def export(monkeypatch, capfd):
+    """``export(*arguments)`` runs the tool in this process; what it printed, or its error line."""
+    monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
+    monkeypatch.setenv('COLUMNS', '120')
+
+    def call(*arguments: object) -> str:
+        monkeypatch.setattr('sys.argv', ['tools/export.py', *map(str, arguments)])
+        capfd.readouterr()
+        try:
+            cli.run(tiny.load_tool('export').main)
+        except SystemExit as exit:
+            lines = capfd.readouterr().err.splitlines()
+            assert exit.code == 1 and len(lines) == 1 and lines[0].startswith('error: '), (exit.code, lines)
+            return lines[0]
+        return capfd.readouterr().out
+
+    return call
+
+
+def files(folder) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def meta_of(paths) -> dict:
+    return torch.load(paths.out / 'backbone.pth', weights_only=True)['meta']['gaia_ssl']
+
+
+def test_all_tasks(export, paths):
+    out = export(paths.checkpoint, ARCH, paths.out, '--for', 'all', '--data', paths.data, '--resolution', 32)
+    assert files(paths.out) == {'README.md', 'backbone.pth', 'backbone.safetensors', 'cityscapes-fcn.py', 'coco-mask-rcnn.py',
+                                'voc-faster-rcnn-c4.py'}
+    assert 'calibrating batch norm on 3 images of' in out  # the training images of the first task
+    cells = [[part.strip() for part in line.split('│')[1:-1]] for line in out.splitlines() if '│' in line]
+    rows = {name: row for name, *row in cells}
+    assert rows['coco-mask-rcnn'] == ['2', '16 = 8 x 2', '0.02 SGD', '12', '12.0']
+    assert rows['voc-faster-rcnn-c4'] == ['2', '16 = 8 x 2', '0.02 SGD', '24,000', '64000.0']
+    assert rows['cityscapes-fcn'] == ['19', '16 = 4 x 4', '0.01 SGD', '40,000', '160000.0']
+    for name in ('coco-mask-rcnn', 'voc-faster-rcnn-c4', 'cityscapes-fcn'):
+        config = Config.fromfile(paths.out / f'{name}.py')
+        assert config.model.backbone.arch == ARCH
+        assert config.test_dataloader.dataset.data_root.startswith(str(paths.data))
+    card = (paths.out / 'README.md').read_text()
+    for text in (f'# {ARCH}', 'SupernetMoCo', 'dist_train.sh coco-mask-rcnn.py 8', 'test.py cityscapes-fcn.py',
+                 'iter_24000.pth', file_hash(paths.checkpoint)[:16], 'features equal the supernet'):
+        assert text in card
+
+
+def test_some_tasks_small_on_other_images(export, paths):
+    out = export(paths.checkpoint, ARCH, paths.out, '--for', 'voc-faster-rcnn-c4', '--for', 'cityscapes-fcn', '--small',
+                 '--data', paths.data, '--images', paths.images, '--resolution', 32)
+    assert files(paths.out) == {'README.md', 'backbone.pth', 'backbone.safetensors', 'cityscapes-fcn_small.py',
+                                'voc-faster-rcnn-c4_small.py'}
+    assert f'5 images of {paths.images}' in out
+
+
+def test_only_the_training_images_of_voc_calibrate(export, paths):
+    export(paths.checkpoint, ARCH, paths.out, '--for', 'voc-faster-rcnn-c4', '--data', paths.data, '--resolution', 32)
+    assert meta_of(paths)['calibration']['images'] == 3
+
+
+@pytest.mark.parametrize('order', [
+    ('CHECKPOINT', 'ARCH', '--data', 'IMAGES', 'OUT'),
+    ('CHECKPOINT', 'ARCH', 'OUT', '--data', 'IMAGES'),
+    ('--images', 'IMAGES', 'CHECKPOINT', 'ARCH', 'OUT'),
+])
+def test_the_backbone_alone(export, paths, order):
+    words = dict(CHECKPOINT=paths.checkpoint, ARCH=ARCH, OUT=paths.out, IMAGES=paths.images)
+    out = export(*(words.get(word, word) for word in order), '--resolution', 32)
+    assert files(paths.out) == {'README.md', 'backbone.pth', 'backbone.safetensors'} and '--for TASK' in out
+    assert meta_of(paths)['arch'] == ARCH
+
+
+def test_the_winner_of_a_search(export, paths):
+    export(paths.checkpoint, paths.out, '--from', paths.best, '--group', '3-4', '--for', 'coco-mask-rcnn', '--data', paths.data,
+           '--resolution', 32)
+    meta = meta_of(paths)
+    assert (meta['arch'], meta['search']['group']) == (ARCH, '3-4G') and meta['search']['scores']['tied'] == 7
+    card = (paths.out / 'README.md').read_text()
+    for text in ('c2-c5 | -0.25, 95 % interval -0.3 to -0.2', '7 archs cannot be told from it', '8 images'):
+        assert text in card
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (['ARCH', '--for', 'coco'], "'coco' is not a downstream task; choose from coco-mask-rcnn"),
+    (['ARCH', '--for', TASK], 'give --data: the data of the tasks'),
+    (['ARCH'], 'give --data: a folder of images'),
+    (['--data', 'IMAGES'], 'give ARCH, or a search with --from'),
+    (['ARCH', '--from', 'BEST', '--data', 'IMAGES'], 'give ARCH, or a search with --from, and not both'),
+    (['ARCH', '--group', '3-4', '--data', 'IMAGES'], '--group and --features choose a winner of'),
+    (['ARCH', '--for', TASK, '--data', 'IMAGES'], 'no data of this task in it'),
+    (['--from', 'BEST', '--for', 'cityscapes-fcn', '--data', 'DATA'], 'has no winner for c4-c5, but for c2-c5'),
+    (['--from', 'BEST', '--for', TASK, '--data', 'DATA', '--group', '5-6'], "has no group '5-6'"),
+    (['9-8x1-8x1-8x1-8x1', '--for', 'all', '--data', 'DATA'], 'larger than the supernet'),
+])
+def test_wrong_calls(export, paths, arguments, message):
+    words = dict(ARCH=ARCH, IMAGES=paths.images, DATA=paths.data, BEST=paths.best)
+    assert message in export(paths.checkpoint, *(words.get(word, word) for word in arguments), paths.out)
+    assert not (paths.out / 'backbone.pth').exists()
+
+
+def test_a_checkpoint_that_is_none(export, paths):
+    """What an export wrote is no supernet."""
+    export(paths.checkpoint, ARCH, paths.out, '--data', paths.images, '--resolution', 32)
+    line = export(paths.out / 'backbone.pth', ARCH, paths.data / 'again', '--data', paths.images)
+    assert 'backbone.pth: an exported backbone, not a supernet' in line
+
+
+def test_other_features_winner(export, paths):
+    export(paths.checkpoint, paths.out, '--from', paths.best, '--group', '1-2', '--features', 'c2-c5', '--for',
+           'cityscapes-fcn', '--data', paths.data, '--resolution', 32)
+    assert Config.fromfile(paths.out / 'cityscapes-fcn.py').model.backbone.arch == '4-4x1-8x1-8x1-16x1'

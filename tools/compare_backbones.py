@@ -1,0 +1,104 @@
+"""Is the searched backbone worth it? On your downstream data, the same training from
+
+    searched   the searched subnet
+    resnet50   ResNet-50's shape at the same FLOPs, from the same supernet
+    scratch    the searched arch, untrained
+
+python tools/compare_backbones.py CHECKPOINT ARCH --for coco-mask-rcnn --data data/coco --seeds 0 1 2
+
+What is finished is kept: --resume does the rest.
+"""
+
+import argparse
+import math
+
+import import_guard  # noqa: F401
+
+from mmengine.config import DictAction
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from gaia_ssl import Arch, cli
+from gaia_ssl.export.comparison import EXPORTS, RESULTS, RUNS, STARTS, TABLE, Comparison, summary
+from gaia_ssl.export.run_summary import summary_table
+from gaia_ssl.export.tasks import TASKS, prepare_task, task_names
+from gaia_ssl.files import claim_folder
+from gaia_ssl.progress import Progress
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    arch = Arch.parse(arguments.arch)
+    [name] = task_names([arguments.task])
+    task = prepare_task(name, arguments.data, arguments.small)
+    work_dir = arguments.work_dir or f'work_dirs/compare/{task.name}_{arch}'
+    for holds in (RESULTS, TABLE, EXPORTS, RUNS):
+        claim_folder(work_dir, holds, resume=arguments.resume, overwrite=arguments.overwrite)
+    calibration = dict(resolution=arguments.resolution, max_images=arguments.max_images)
+    comparison = Comparison(arguments.checkpoint, arch, task, work_dir, arguments.cfg_options, arguments.gpus, calibration)
+    console = Console(highlight=False, width=max(110, Console().width))
+    console.print(summary_table([(task.name, len(task.data.classes), task.run)]))
+    ratio = comparison.flops('resnet50') / comparison.flops('searched')
+    if abs(ratio - 1) > 0.05:
+        console.print(f"note: the nearest ResNet-50's shape in this supernet, {comparison.archs['resnet50']}, costs {ratio:.2f}"
+                      ' times what the searched arch does')
+
+    comparison.export()
+    seeds = list(dict.fromkeys(arguments.seeds))
+    progress = Progress(len(seeds) * len(STARTS), 'trainings', every=0)
+    for seed in seeds:
+        for start in STARTS:
+            console.print(f'[bold]{start}, seed {seed}[/bold]')
+            comparison.run(start, seed)
+            progress.advance()
+    console.print(comparison_table(comparison))
+    console.print(f'each run: {comparison.folder / TABLE}   settings and all metrics: {comparison.folder / RESULTS}',
+                  soft_wrap=True)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('checkpoint', help='checkpoint of the supernet')
+    parser.add_argument('arch', help='the searched subnet, e.g. 32-48x3-96x2-192x17-512x3')
+    parser.add_argument('--for', dest='task', required=True, metavar='TASK', choices=list(TASKS), help=', '.join(TASKS))
+    parser.add_argument('--data', required=True, metavar='DIR', help='the data of the task, as tools/export.py takes them')
+    parser.add_argument('--small', action='store_true', help='the variant of the task for little data and time')
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], metavar='N',
+                        help='a training each from every start (default: 0 1 2)')
+    parser.add_argument('--gpus', type=int, default=1, help='processes of a training (default: %(default)s)')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+                        help='override settings of the config in every run, e.g. train_cfg.max_iters=1000')
+    parser.add_argument('--resolution', type=int, default=224,
+                        help='side of the images for batch norm and FLOPs, in pixels (default: %(default)s)')
+    parser.add_argument('--max-images', type=int, default=1024,
+                        help='images to recalibrate batch norm on, at most (default: %(default)s)')
+    parser.add_argument('--work-dir', help='folder for everything (default: work_dirs/compare/TASK_ARCH)')
+    parser.add_argument('--resume', action='store_true', help='go on with the comparison in the work dir')
+    parser.add_argument('--overwrite', action='store_true', help='replace the comparison in the work dir')
+    return parser.parse_args()
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """Mean and standard deviation of each start, and by how much the searched backbone leads it, seed by seed."""
+    table = Table(title=f'{comparison.task.name}: mean ± standard deviation over seeds', box=SIMPLE)
+    table.add_column('start')
+    table.add_column('arch', no_wrap=True)
+    for header in ('G', 'M', 'runs', *comparison.metrics, 'searched leads by'):
+        table.add_column(header, justify='right')
+    for row in summary(comparison.table(), comparison.metrics).to_dict('records'):
+        first = comparison.metrics[0]
+        lead = '' if row['start'] == 'searched' else spread(row[f'{first} lead'], row[f'{first} lead std'], sign='+')
+        table.add_row(row['start'], row['arch'], f"{row['flops'] / 1e9:.2f}", f"{row['params'] / 1e6:.1f}", str(row['runs']),
+                      *(spread(row[name], row[f'{name} std']) for name in comparison.metrics), lead)
+    table.caption = 'G: multiply-adds, M: parameters of the backbone'
+    return table
+
+
+def spread(mean: float, std: float, sign: str = '') -> str:
+    """``mean ± std``; the latter is left out for a single run."""
+    return f'{mean:{sign}.3f}' + ('' if math.isnan(std) else f' ± {std:.3f}')
+
+
+if __name__ == '__main__':
+    cli.run(main)
