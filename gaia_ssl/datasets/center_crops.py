@@ -38,6 +38,8 @@ class CenterCrops:
         max_images: Take so many images, evenly spaced over the sorted folder; None takes all.
         with_label: Whether each folder directly below is a class.
         max_unreadable: The share of unreadable images above which iteration ends in a UserError.
+        keep: Keep the crops in memory for the next iteration, ``3 * resolution ** 2`` bytes an image.
+        device: Where the batches are wanted.
         report: Where progress and unreadable paths are reported.
     """
 
@@ -50,6 +52,8 @@ class CenterCrops:
     max_images: int | None = None
     with_label: bool = False
     max_unreadable: float = 0.01
+    keep: bool = False
+    device: str = 'cpu'
     report: Callable[[str], None] = print
 
     def __post_init__(self) -> None:
@@ -58,6 +62,7 @@ class CenterCrops:
         self.dataset = ImageFolder(self.folder, with_label=self.with_label, pipeline=center_crop_pipeline(self.resolution))
         self.indices = evenly_spaced(len(self.dataset), self.max_images)
         self._batches = in_batches(self.indices, self.batch_size)
+        self._kept: list[Tensor] = []
 
     def __len__(self) -> int:
         """Batches."""
@@ -74,7 +79,14 @@ class CenterCrops:
         return [int(self.dataset.get_data_info(index)['gt_label']) for index in self.indices]
 
     def __iter__(self) -> Iterator[Tensor]:
-        mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in (self.mean, self.std))
+        mean, std = (torch.tensor(values, device=self.device).view(1, -1, 1, 1) for values in (self.mean, self.std))
+        for images in self._kept or self._decode():
+            images = images.to(self.device)
+            yield ((images.flip(1) if self.to_rgb else images).float() - mean) / std
+
+    def _decode(self) -> Iterator[Tensor]:
+        """Batches ``(N, 3, resolution, resolution)`` as the files hold them, uint8, BGR."""
+        decoded = []
         unreadable = UnreadableImages(self.max_unreadable, total=len(self.indices))
         progress = Progress(len(self.indices), 'images', self.report)
         for data in DataLoader(self.dataset, batch_sampler=self._batches, collate_fn=list):
@@ -82,7 +94,10 @@ class CenterCrops:
                 for path in unreadable.update(sample['data_samples'].unreadable):
                     self.report(f'unreadable image, skipped: {path}')
             images = torch.stack([sample['inputs'] for sample in data])
-            yield ((images.flip(1) if self.to_rgb else images).float() - mean) / std
+            if self.keep:
+                decoded.append(images)
+                self._kept = decoded if len(decoded) == len(self) else []
+            yield images
             progress.advance(len(images))
         if unreadable.paths:
             self.report(unreadable.summary())
