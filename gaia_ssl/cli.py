@@ -8,6 +8,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import torch
@@ -49,12 +50,18 @@ def _message(error: UserError) -> str:
     return lines[-1].removeprefix(f'{UserError.__module__}.{UserError.__qualname__}: ')
 
 
-def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
-    """OpenMMLab's usual flags of a tool that starts a Runner."""
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """OpenMMLab's usual flags of a tool of one process that takes a config."""
     parser.add_argument('--work-dir', help='folder for logs and results (default: work_dirs/CONFIG_NAME)')
     parser.add_argument('--overwrite', action='store_true', help='replace the run that the work dir already holds')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
                         help='override settings of the config, e.g. train_dataloader.batch_size=32')
+    parser.set_defaults(launcher='none', local_rank=0)
+
+
+def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
+    """OpenMMLab's usual flags of a tool that starts a Runner."""
+    add_config_arguments(parser)
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
@@ -74,7 +81,7 @@ def read_config(path: str) -> Config:
 
 
 def load_config(arguments: argparse.Namespace) -> Config:
-    """The config with the flags of :func:`add_runner_arguments` applied.
+    """The config with the flags of :func:`add_config_arguments` or :func:`add_runner_arguments` applied.
 
     Raises:
         UserError: If the file is missing or does not parse.
@@ -87,6 +94,18 @@ def load_config(arguments: argparse.Namespace) -> Config:
     name = os.path.splitext(os.path.basename(arguments.config))[0]
     config.work_dir = arguments.work_dir or config.get('work_dir') or os.path.join('work_dirs', name)
     return config
+
+
+def read_archs(text: str) -> str | int | list[str]:
+    """The value of ``--archs``: ``all``, a number, or a file with an arch a line."""
+    if text == 'all':
+        return text
+    if text.isascii() and text.isdigit():
+        return int(text)
+    try:
+        return [line.strip() for line in Path(text).read_text(encoding='utf-8').splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"--archs is '{text}'; give 'all', a number a group, or a text file with an arch a line") from error
 
 
 def join_processes(launcher: str, timeout: datetime.timedelta | None = None) -> None:

@@ -66,6 +66,19 @@ def labelled_photos(root: pathlib.Path, train: int = 6, val: int = 4, classes: S
     return root
 
 
+def overlapping_photos(folder: pathlib.Path, train: int = 12, val: int = 8, size: int = 40) -> pathlib.Path:
+    """``train/`` and ``val/`` with so many pictures each of the classes ``dark`` and ``light``, which overlap."""
+    for seed, (split, count) in enumerate((('train', train), ('val', val))):
+        rng = np.random.default_rng(seed)
+        for name, low, high in (('dark', 0, 190), ('light', 65, 255)):
+            place = folder / split / name
+            place.mkdir(parents=True)
+            for index in range(count):
+                grid = rng.integers(low, high, (5, 5, 3), dtype=np.uint8)
+                Image.fromarray(grid).resize((size, size), Image.BICUBIC).save(place / f'{index:03d}.png')
+    return folder
+
+
 def supernet(seed: int = 0, space: ArchSpace = SPACE, stem_kernel: int = 3) -> SupernetMoCo:
     """A supernet with random weights, batch norms included; student and teacher differ."""
     with torch.random.fork_rng(devices=[]):

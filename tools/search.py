@@ -13,7 +13,7 @@ from rich.console import Console
 
 from gaia_ssl import cli
 from gaia_ssl.checkpoint import load_checkpoint
-from gaia_ssl.errors import UserError
+from gaia_ssl.engine.run_search import check_search_config
 from gaia_ssl.files import claim_folder
 from gaia_ssl.search.outcome import FILES, read_winners
 from gaia_ssl.search.trust import warnings_of, winners_table
@@ -38,12 +38,11 @@ def main() -> None:
     arguments = parser.parse_args()
 
     config = cli.load_config(arguments)
-    if 'TaskAwareSearchLoop' not in str(config.get('test_cfg', {}).get('type')):
-        raise UserError(f'{arguments.config}: not a search config (test_cfg has no TaskAwareSearchLoop); see configs/search')
+    check_search_config(config, arguments.config)
     settings = config.test_cfg
     settings.checkpoint = arguments.checkpoint
     if arguments.archs is not None:
-        settings.archs = read_archs(arguments.archs)
+        settings.archs = cli.read_archs(arguments.archs)
     if arguments.num_images is not None:
         settings.num_images = arguments.num_images
     if arguments.latency_table is not None:
@@ -70,18 +69,6 @@ def main() -> None:
             console.print(f'note: {warning}', soft_wrap=True, highlight=False)
         console.print(f'report: {folder}/report.html   ranking: {folder}/ranking.csv   winners: {folder}/best.json   '
                       f'picture: {folder}/pareto.png', soft_wrap=True)
-
-
-def read_archs(text: str) -> str | int | list[str]:
-    """The value of ``--archs``."""
-    if text == 'all':
-        return text
-    if text.isascii() and text.isdigit():
-        return int(text)
-    try:
-        return [line.strip() for line in Path(text).read_text(encoding='utf-8').splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--archs is '{text}'; give 'all', a number a group, or a text file with an arch a line") from error
 
 
 if __name__ == '__main__':

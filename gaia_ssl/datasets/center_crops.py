@@ -97,15 +97,14 @@ class CenterCrops:
 
     def __iter__(self) -> Iterator[Tensor]:
         mean, std = (torch.tensor(values, device=self.device).view(1, -1, 1, 1) for values in (self.mean, self.std))
-        progress = Progress(len(self.indices), 'images', self.report)
         for images in self._kept or self._read():
             images = images.to(self.device)
             yield ((images.flip(1) if self.to_rgb else images).float() - mean) / std
-            progress.advance(len(images))
 
     def _read(self) -> Iterator[Tensor]:
         """Batches as the files hold them: BGR, one byte a value."""
         unreadable = UnreadableImages(self.max_unreadable, total=len(self.indices))
+        progress = Progress(len(self.indices), 'images', self.report)
         read = []
         for data in DataLoader(self.dataset, batch_sampler=self._batches, num_workers=self.num_workers, collate_fn=list):
             for sample in data:
@@ -115,6 +114,7 @@ class CenterCrops:
             if self.keep:
                 read.append(images)
             yield images
+            progress.advance(len(images))
         if unreadable.paths:
             self.report(unreadable.summary())
         self._kept = read

@@ -76,6 +76,14 @@ def read_winners(folder: pathlib.Path) -> pd.DataFrame:
     return pd.DataFrame([{name: math.nan if value is None else value for name, value in row.items()} for row in rows])
 
 
+def read_found(folder: pathlib.Path) -> dict[str, Any]:
+    """How the winners in ``folder`` were found, as ``best.json`` says; empty where there is none of a search."""
+    try:
+        return dict(json.loads((folder / 'best.json').read_text(encoding='utf-8'))['search'])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
 def _plain(value: Any) -> Any:
     value = value.item() if isinstance(value, np.generic) else value
     return None if isinstance(value, float) and math.isnan(value) else value

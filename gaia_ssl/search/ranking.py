@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
+from gaia_ssl.errors import UserError
+from gaia_ssl.evaluation.arch_table import read_arch_table
 from gaia_ssl.search.task import TASKS
 from gaia_ssl.space import Arch
 
@@ -33,6 +36,21 @@ def make_ranking(archs: Sequence[Arch], groups: np.ndarray, costs: Mapping[str, 
         if feature not in tasks:
             table[feature] = scores[feature]
     return table.sort_values(tasks[0], ascending=False, kind='stable')
+
+
+def read_ranking(path: str | os.PathLike, tasks: Sequence[str] | None = None) -> pd.DataFrame:
+    """A ``ranking.csv``: ``arch``, ``group``, ``flops``, ``params`` and the similarities of ``tasks`` (default: all in it).
+
+    Raises:
+        UserError: If it is none, or a task is not in it.
+    """
+    table = read_arch_table(path, ['flops', 'params'], ['group'], optional=list(TASKS))
+    known = [task for task in TASKS if task in table]
+    if not known:
+        raise UserError(f"{path}: has no column of a task ({', '.join(TASKS)}); give what tools/search.py wrote")
+    if missing := [task for task in tasks or () if task not in known]:
+        raise UserError(f"{path}: has no column '{missing[0]}'; it was searched for {', '.join(known)}")
+    return table[['arch', 'group', 'flops', 'params', *(tasks or known)]]
 
 
 def winners(ranking: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:

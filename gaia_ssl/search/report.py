@@ -10,6 +10,7 @@ import pandas as pd
 
 from gaia_ssl.files import atomic_path
 from gaia_ssl.search.ranking import pareto_front, winners
+from gaia_ssl.search.task import similarity_label
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt  # noqa: E402
@@ -31,7 +32,7 @@ def plot_pareto(ranking: pd.DataFrame, tasks: Sequence[str], path: str | os.Path
                      label='best of its group')
         axis.set_title(f'task {task}')
         axis.set_xlabel(f'multiply-adds at {resolution} px (G)')
-        axis.set_ylabel('mean cosine with the teacher' if task == 'z' else 'similarity to the teacher (nats, 0 is equal)')
+        axis.set_ylabel(similarity_label(task))
         axis.grid(alpha=0.3)
         axis.legend(loc='lower right')
     figure.suptitle('Similarity of subnets to the teacher')

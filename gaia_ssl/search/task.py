@@ -29,3 +29,8 @@ def features_of(tasks: Iterable[str]) -> tuple[str, ...]:
         raise UserError(f"no task is given; choose from {', '.join(TASKS)}")
     needed = {feature for task in tasks for feature in TASKS[task]}
     return tuple(feature for feature in (*STAGES, 'z') if feature in needed)
+
+
+def similarity_label(task: str) -> str:
+    """What the similarity of ``task`` is, for the axis of a picture."""
+    return 'mean cosine with the teacher' if task == 'z' else 'similarity to the teacher (nats, 0 is equal)'

@@ -1,0 +1,169 @@
+"""Does similarity rank subnets as their downstream scores do? python tools/rank_correlation.py CONFIG CHECKPOINT --data DIR.
+
+Subnets are sampled uniformly, searched (similarity of each task) and scored on DIR, which holds train/ and val/, each with a
+folder a class; or the scores come from a CSV file, such as of your own detection runs. Spearman and Kendall correlations,
+overall and within budget groups, stand beside those of FLOPs and params alone.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import torch
+from mmengine.config import Config
+from rich.console import Console
+
+from gaia_ssl import Arch, ArchSpace, cli
+from gaia_ssl.checkpoint import file_hash, load_checkpoint
+from gaia_ssl.datasets.center_crops import CenterCrops
+from gaia_ssl.engine.run_search import check_search_config, run_search, space_groups
+from gaia_ssl.errors import UserError
+from gaia_ssl.evaluation.arch_table import read_scores
+from gaia_ssl.evaluation.rank_correlation import MIN_ARCHS, correlate, draw_archs
+from gaia_ssl.evaluation.rank_report import print_correlations, write_correlations, write_table
+from gaia_ssl.evaluation.subnet_scores import SCORES, SubnetJudge
+from gaia_ssl.export import extract_subnet
+from gaia_ssl.files import claim_folder
+from gaia_ssl.models import SubnetResNet
+from gaia_ssl.models.supernet_meta import read_supernet_meta, student_backbone
+from gaia_ssl.search.outcome import read_found
+from gaia_ssl.search.rank_plots import plot_scores
+from gaia_ssl.search.ranking import read_ranking
+from gaia_ssl.search.task import TASKS
+
+KEEP_BYTES = 4e9
+"""Images are kept decoded in memory if they take no more than this."""
+RESULTS = ('search', 'scores', 'subnets.csv', 'correlations.csv', 'correlations.json', 'scatter.png')
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    say = Console(width=max(110, Console().width)).print
+    config, checkpoint, meta = read_supernet(arguments)
+    space = meta['space'] if meta else None
+    ranking = read_ranking(arguments.ranking, arguments.tasks) if arguments.ranking else None
+    own = read_scores(arguments.scores, space) if arguments.scores else None
+    if ranking is not None and checkpoint is not None:
+        source = read_found(Path(arguments.ranking).parent).get('checkpoint_sha256')
+        if source not in (None, file_hash(arguments.checkpoint)):
+            raise UserError(f'{arguments.ranking}: of another checkpoint than {arguments.checkpoint}; search this one')
+    archs = choose_archs(own, ranking, space, arguments.num, arguments.seed, say)
+    judge = make_judge(arguments, meta, config) if arguments.score else None
+    folder = Path(arguments.work_dir or (config.work_dir if config else 'work_dirs/rank_correlation'))
+    for name in RESULTS:
+        claim_folder(folder, name, arguments.resume, arguments.overwrite)
+
+    if ranking is None:
+        settings = dict(archs=sorted(map(str, archs)), group_edges=space_groups(config, space, meta['stem_kernel']).edges,
+                        budgets=None, latency_table=None)
+        if arguments.num_images is not None:
+            settings['num_images'] = arguments.num_images
+        ranking = run_search(config, arguments.checkpoint, folder / 'search', arguments.tasks or list(TASKS), settings)
+    table = pd.DataFrame(dict(arch=list(map(str, archs)))).merge(ranking, on='arch')
+    tasks = [task for task in TASKS if task in table]
+    labels = {}
+    if own is not None:
+        table = table.merge(own, on='arch')
+        labels['score'] = f'score in {Path(arguments.scores).name}'
+    if judge is not None:
+        supernet = student_backbone(checkpoint, arguments.checkpoint)
+
+        def subnet_of(arch: Arch) -> SubnetResNet:
+            return extract_subnet(supernet, arch).to(judge.train.device, memory_format=torch.channels_last)
+
+        judged = judge.judge_all(archs, subnet_of, folder / 'scores', file_hash(arguments.checkpoint), say)
+        table = table.merge(judged, on='arch')
+        labels |= {score: SCORES[score] for score in arguments.score}
+
+    bootstrap = dict(resamples=arguments.resamples, seed=arguments.seed)
+    correlations = pd.concat([correlate(table, [*tasks, 'flops', 'params'], score, **bootstrap) for score in labels])
+    write_table(table, folder / 'subnets.csv')
+    write_correlations(correlations, dict(vars(arguments), subnets=len(table)), folder)
+    plot_scores(table, tasks, labels, correlations, folder / 'scatter.png')
+    print_correlations(say, correlations, labels)
+    say(f'figures: {folder}/correlations.csv   subnets: {folder}/subnets.csv   picture: {folder}/scatter.png', soft_wrap=True)
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Of the command line, with combinations that make no sense refused."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', nargs='?', help='search config, e.g. configs/search/z_imagenet.py')
+    parser.add_argument('checkpoint', nargs='?', help='checkpoint of the supernet')
+    parser.add_argument('--num', type=int, default=50, help='subnets to sample (default: %(default)s)')
+    parser.add_argument('--tasks', nargs='+', choices=list(TASKS), help='tasks to correlate (default: all)')
+    parser.add_argument('--score', nargs='+', choices=list(SCORES),
+                        help='how to score subnets (default: knn); linear, semi-1 and semi-10 (1 and 10 %% of the labels) are '
+                        'logistic regressions on frozen features')
+    parser.add_argument('--data', metavar='DIR', help='labelled images to score on: train/CLASS/ and val/CLASS/')
+    parser.add_argument('--scores', metavar='FILE', help='CSV file with columns arch and score, which also gives the archs')
+    parser.add_argument('--ranking', metavar='FILE', help='ranking.csv of an earlier search, instead of searching')
+    parser.add_argument('--num-images', type=int, help='search on so many images (default: as the config says)')
+    parser.add_argument('--resolution', type=int, help='side of the labelled images (default: test_cfg.resolution)')
+    parser.add_argument('--batch-size', type=int, default=64, help='labelled images a batch (default: %(default)s)')
+    parser.add_argument('--max-images', type=int, metavar='N', help='score on at most N images of train/ and N of val/')
+    parser.add_argument('-k', type=int, default=20, help='neighbours of knn (default: %(default)s)')
+    parser.add_argument('--seed', type=int, default=0, help='of all that is drawn (default: %(default)s)')
+    parser.add_argument('--resamples', type=int, default=1000, help='of the bootstrap (default: %(default)s)')
+    parser.add_argument('--resume', action='store_true', help='go on with what the work dir holds')
+    cli.add_config_arguments(parser)
+    arguments = parser.parse_args()
+
+    if arguments.score is None:
+        arguments.score = [] if arguments.scores else ['knn']
+    arguments.score = list(dict.fromkeys(arguments.score))
+    if arguments.score and not arguments.data:
+        raise UserError(f"--score {' '.join(arguments.score)} needs --data DIR, with train/CLASS/ and val/CLASS/; or give your "
+                        'own scores by --scores FILE')
+    if arguments.checkpoint is None and (arguments.score or not arguments.ranking):
+        raise UserError('give CONFIG and CHECKPOINT; only --ranking together with --scores needs neither')
+    if arguments.num < MIN_ARCHS:
+        raise UserError(f'--num is {arguments.num}; a rank correlation needs {MIN_ARCHS} subnets or more, and 50 to say much')
+    if arguments.resamples < 1 or arguments.seed < 0:
+        raise UserError(f'--resamples is {arguments.resamples} and --seed {arguments.seed}; give 1 or more, and 0 or more')
+    return arguments
+
+
+def read_supernet(arguments: argparse.Namespace) -> tuple[Config, dict, dict] | tuple[None, None, None]:
+    """Config, checkpoint and what it says of itself, if they are given."""
+    if arguments.checkpoint is None:
+        return None, None, None
+    config = cli.load_config(arguments)
+    check_search_config(config, arguments.config)
+    checkpoint = load_checkpoint(arguments.checkpoint)
+    return config, checkpoint, read_supernet_meta(checkpoint, arguments.checkpoint)
+
+
+def choose_archs(own: pd.DataFrame | None, ranking: pd.DataFrame | None, space: ArchSpace | None, num: int, seed: int,
+                 say: Callable[[str], None]) -> list[Arch]:
+    """Those of the user's own scores (and the ranking, if there is one); or ``num`` of the ranking or the space."""
+    if own is None:
+        candidates = space if ranking is None else sorted(map(Arch.parse, ranking['arch']), key=lambda arch: arch.numbers)
+        if len(candidates) < num:
+            say(f'there are only {len(candidates)} subnets; taking all')
+        archs = draw_archs(candidates, num, seed)
+    else:
+        scored = own['arch'] if ranking is None else own['arch'][own['arch'].isin(ranking['arch'])]
+        if not len(scored):
+            raise UserError('no arch of --scores is in --ranking; search these archs with tools/search.py --archs FILE')
+        if len(scored) < len(own):
+            say(f'{len(own) - len(scored)} of {len(own)} scored archs are not in the ranking; they are left out')
+        archs = list(map(Arch.parse, scored))
+    if len(archs) < MIN_ARCHS:
+        raise UserError(f'a rank correlation needs {MIN_ARCHS} subnets or more, and 50 to say much; there are {len(archs)}')
+    return archs
+
+
+def make_judge(arguments: argparse.Namespace, meta: dict, config: Config) -> SubnetJudge:
+    """The judge on the images of ``--data``."""
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    resolution = arguments.resolution or config.test_cfg.get('resolution', 224)
+    train, val = (CenterCrops(str(Path(arguments.data, split)), meta['mean'], meta['std'], meta['to_rgb'], resolution,
+                              arguments.batch_size, arguments.max_images, with_label=True, device=device)
+                  for split in ('train', 'val'))
+    train.keep = val.keep = 3 * resolution**2 * (len(train.indices) + len(val.indices)) <= KEEP_BYTES
+    return SubnetJudge(train, val, arguments.score, arguments.k, arguments.seed)
+
+
+if __name__ == '__main__':
+    cli.run(main)
