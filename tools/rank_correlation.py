@@ -23,9 +23,8 @@ from gaia_ssl.evaluation.arch_table import read_scores
 from gaia_ssl.evaluation.rank_correlation import MIN_ARCHS, correlate, draw_archs
 from gaia_ssl.evaluation.rank_report import print_correlations, write_correlations, write_table
 from gaia_ssl.evaluation.subnet_scores import SCORES, SubnetJudge
-from gaia_ssl.export import extract_subnet
 from gaia_ssl.files import claim_folder
-from gaia_ssl.models import SubnetResNet
+from gaia_ssl.models import SubnetResNet, extract_subnet
 from gaia_ssl.models.supernet_meta import read_supernet_meta, student_backbone
 from gaia_ssl.search.outcome import read_found
 from gaia_ssl.search.rank_plots import plot_scores

@@ -58,8 +58,9 @@ class SubnetJudge:
             raise UserError(f'{train.folder} has images of one class only; give a folder for each of two classes or more')
         if 'knn' in scores and not 1 <= k <= len(self._labels[0]):
             raise UserError(f'kNN with k={k} needs 1 to {len(self._labels[0])}, the number of training images, neighbours')
-        self._shares = {score: stratified_split(self._labels[0], train.dataset.CLASSES, int(score.removeprefix('semi-')) / 100, seed)
-                        for score in scores if score.startswith('semi-')}
+        self._shares = {
+            score: stratified_split(self._labels[0], train.dataset.CLASSES, int(score.removeprefix('semi-')) / 100, seed)
+            for score in scores if score.startswith('semi-')}
 
     def settings(self) -> dict[str, Any]:
         """What decides the scores of given weights, in plain values."""
