@@ -20,9 +20,10 @@ from rich.console import Console
 from rich.table import Table
 
 from gaia_ssl import Arch, cli
+from gaia_ssl.errors import UserError
 from gaia_ssl.export.comparison import EXPORTS, RESULTS, RUNS, STARTS, TABLE, Comparison, summary
 from gaia_ssl.export.run_summary import summary_table
-from gaia_ssl.export.tasks import TASKS, prepare_task, task_names
+from gaia_ssl.export.tasks import TASKS, prepare_task
 from gaia_ssl.files import claim_folder
 from gaia_ssl.progress import Progress
 
@@ -30,8 +31,9 @@ from gaia_ssl.progress import Progress
 def main() -> None:
     arguments = parse_arguments()
     arch = Arch.parse(arguments.arch)
-    [name] = task_names([arguments.task])
-    task = prepare_task(name, arguments.data, arguments.small)
+    if arguments.task not in TASKS:
+        raise UserError(f"'{arguments.task}' is not a downstream task; choose from {', '.join(TASKS)}")
+    task = prepare_task(arguments.task, arguments.data, arguments.small)
     work_dir = arguments.work_dir or f'work_dirs/compare/{task.name}_{arch}'
     for holds in (RESULTS, TABLE, EXPORTS, RUNS):
         claim_folder(work_dir, holds, resume=arguments.resume, overwrite=arguments.overwrite)
@@ -61,7 +63,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('checkpoint', help='checkpoint of the supernet')
     parser.add_argument('arch', help='the searched subnet, e.g. 32-48x3-96x2-192x17-512x3')
-    parser.add_argument('--for', dest='task', required=True, metavar='TASK', choices=list(TASKS), help=', '.join(TASKS))
+    parser.add_argument('--for', dest='task', required=True, metavar='TASK', help=', '.join(TASKS))
     parser.add_argument('--data', required=True, metavar='DIR', help='the data of the task, as tools/export.py takes them')
     parser.add_argument('--small', action='store_true', help='the variant of the task for little data and time')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], metavar='N',

@@ -51,11 +51,14 @@ class Comparison:
         report: Where lines for the user go.
 
     Raises:
-        UserError: If the checkpoint cannot be used, the arch does not fit it, or ``work_dir`` holds another comparison.
+        UserError: If the checkpoint cannot be used, the arch does not fit it, ``gpus`` is none, or ``work_dir`` holds another
+            comparison.
     """
 
     def __init__(self, checkpoint: str, arch: Arch, task: PreparedTask, work_dir: str, overrides: dict[str, Any] | None = None,
                  gpus: int = 1, calibration: dict[str, Any] | None = None, report: Callable[[str], None] = print) -> None:
+        if gpus < 1:
+            raise UserError(f'gpus is {gpus}; a training has 1 process or more')
         self.task = task
         self.folder = pathlib.Path(work_dir)
         self._checkpoint, self._overrides, self._gpus, self._report = checkpoint, overrides or {}, gpus, report
@@ -95,7 +98,7 @@ class Comparison:
             return
         folder = self.folder / RUNS / f'{start}_seed{seed}'
         began = time.monotonic()
-        path = self._write_config(start, seed, folder)
+        path = self.write_config(start, seed, folder)
         tool = pathlib.Path(get_installed_path(self.task.task.toolbox)) / '.mim' / 'tools' / 'train.py'
         words = [sys.executable, str(tool), str(path), '--work-dir', str(folder), '--resume']
         if self._gpus > 1:
@@ -110,14 +113,8 @@ class Comparison:
                         seconds=round(time.monotonic() - began, 1))
         self._write_table()
 
-    def table(self) -> pd.DataFrame:
-        """A row a run: start, arch, seed, cost and metrics."""
-        return pd.DataFrame([dict(
-            start=result['protocol'], arch=str(self.archs[result['protocol']]), seed=result['seed'],
-            flops=self.flops(result['protocol']), params=self.archs[result['protocol']].params(self._cost['stem_kernel']),
-            **result['metrics'], seconds=result['seconds']) for result in self.record.results])
-
-    def _write_config(self, start: str, seed: int, folder: pathlib.Path) -> pathlib.Path:
+    def write_config(self, start: str, seed: int, folder: pathlib.Path) -> pathlib.Path:
+        """Write the config of a run into ``folder``: they differ in the backbone and the seed alone."""
         source = self.folder / EXPORTS / ('searched' if start == 'scratch' else start)
         config = Config.fromfile(source / f'{self.task.name}.py')
         config.merge_from_dict(self._overrides)
@@ -125,7 +122,7 @@ class Comparison:
             forget_weights(config, source / BACKBONE)
         length = config.train_cfg.get('max_iters') or config.train_cfg.max_epochs
         config.train_cfg.val_interval = length  # once, at the end: nothing is chosen by it
-        config.default_hooks.checkpoint.max_keep_ckpts = 1
+        config.default_hooks.checkpoint.max_keep_ckpts = 2  # one is whole at any time
         config.auto_scale_lr.enable = True  # the learning rate is that for the batch of the full number of GPUs
         config.randomness = dict(seed=seed)
         config.experiment_name = folder.name
@@ -133,6 +130,13 @@ class Comparison:
         with atomic_path(path) as temporary:
             config.dump(temporary)
         return path
+
+    def table(self) -> pd.DataFrame:
+        """A row a run: start, arch, seed, cost and metrics."""
+        return pd.DataFrame([dict(
+            start=result['protocol'], arch=str(self.archs[result['protocol']]), seed=result['seed'],
+            flops=self.flops(result['protocol']), params=self.archs[result['protocol']].params(self._cost['stem_kernel']),
+            **result['metrics'], seconds=result['seconds']) for result in self.record.results])
 
     def _show(self, line: str) -> None:
         if '(train)' in line or '(val)' in line:
@@ -163,7 +167,7 @@ def forget_weights(config: Config, checkpoint: pathlib.Path) -> None:
             for value in node:
                 walk(value)
 
-    walk(config._cfg_dict)
+    walk(config.model)
     if not found:
         raise ValueError(f'{checkpoint} is not loaded by the config')
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from mmengine.config import Config
 
-from gaia_ssl import Arch
+from gaia_ssl import Arch, cli
 from gaia_ssl.checkpoint import load_checkpoint
 from gaia_ssl.errors import UserError
 from gaia_ssl.export import prepare_task
@@ -50,7 +50,7 @@ def exported(checkpoint, data, tmp_path) -> Comparison:
 
 
 def config_of(comparison: Comparison, start: str, seed: int = 0) -> Config:
-    return Config.fromfile(comparison._write_config(start, seed, comparison.folder / 'runs' / f'{start}_seed{seed}'))
+    return Config.fromfile(comparison.write_config(start, seed, comparison.folder / 'runs' / f'{start}_seed{seed}'))
 
 
 def test_what_is_compared(exported):
@@ -120,6 +120,8 @@ def test_another_comparison_in_the_folder(exported, checkpoint, data):
         compare(checkpoint, data, exported.folder, arch=tiny.SPACE.min)
     with pytest.raises(UserError, match='larger than the supernet'):
         compare(checkpoint, data, exported.folder / 'new', arch=Arch.parse('64-64x3-128x4-256x6-512x3'))
+    with pytest.raises(UserError, match='gpus is 0'):
+        compare(checkpoint, data, exported.folder, gpus=0)
 
 
 def test_a_training_that_fails(exported):
@@ -129,29 +131,54 @@ def test_a_training_that_fails(exported):
     assert exported.record.results == [] and not (exported.folder / 'comparison.csv').exists()
 
 
+@pytest.fixture
+def tool(monkeypatch, capsys):
+    """``tool(*arguments)`` runs tools/compare_backbones.py in this process; its exit status and all that it said."""
+    monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
+    monkeypatch.setenv('COLUMNS', '120')
+
+    def call(*arguments: object) -> tuple[int, str]:
+        monkeypatch.setattr('sys.argv', ['tools/compare_backbones.py', *map(str, arguments)])
+        try:
+            cli.run(tiny.load_tool('compare_backbones').main)
+        except SystemExit as exit:
+            return exit.code, capsys.readouterr().err
+        return 0, capsys.readouterr().out
+
+    return call
+
+
 @pytest.mark.slow
-def test_real_trainings_are_compared_and_kept(checkpoint, data, tmp_path):
-    """With mmpretrain's own tool; the second call finds the first run and does the two others."""
+def test_real_trainings_are_compared_and_kept(checkpoint, data, tmp_path, tool):
+    """With mmpretrain's own tool: one run, then the rest of them, then none."""
     work = tmp_path / 'work'
-    first = compare(checkpoint, data, work)
+    options = [f'{key}={value}' for key, value in FAST.items()]
+    command = [checkpoint, ARCH, '--for', 'classification', '--small', '--data', data, '--seeds', 0, '--work-dir', work,
+               '--resolution', 64, '--max-images', 8, '--cfg-options', *options]
+    first = compare(checkpoint, data, work, calibration=dict(resolution=64, max_images=8))
     first.export()
     first.run('searched', 0)
     [kept] = json.loads((work / 'comparison.json').read_text())['results']
-    options = [f'{key}={value}' for key, value in FAST.items()]
-    result = tiny.run_tool('compare_backbones.py', checkpoint, ARCH, '--for', 'classification', '--small', '--data', data,
-                           '--seeds', 0, '--work-dir', work, '--resolution', 64, '--cfg-options', *options, timeout=900)
-    assert result.returncode == 1 and 'already holds a run; continue it with --resume' in result.stderr
-    again = compare(checkpoint, data, work)
-    lines = []
-    again._report = lines.append
-    again.export()
-    for start in STARTS:
-        again.run(start, 0)
-    assert again.record.results[0] == kept and len(again.record.results) == 3
-    assert any('(train)' in line for line in lines)
+    status, said = tool(*command)
+    assert status == 1 and 'already holds a run; continue it with --resume' in said
+    status, said = tool(*command, '--resume')
+    assert status == 0 and '3/3 trainings' in said and '(train)' in said and 'searched leads by' in said, said
+    results = json.loads((work / 'comparison.json').read_text())['results']
+    assert results[0] == kept and [result['protocol'] for result in results] == list(STARTS)
     table = pd.read_csv(work / 'comparison.csv')
     assert list(table['start']) == list(STARTS) and list(table['seed']) == [0] * 3
     assert table['accuracy/top1'].between(0, 100).all() and (table['seconds'] > 0).all()
-    assert list(table['arch']) == [str(again.archs[start]) for start in STARTS]
-    tool = tiny.load_tool('compare_backbones')
-    assert 'accuracy/top1' in [column.header for column in tool.comparison_table(again).columns]
+    before = {path: path.stat().st_mtime_ns for path in work.rglob('*.pth')}
+    assert tool(*command, '--resume')[0] == 0
+    assert {path: path.stat().st_mtime_ns for path in work.rglob('*.pth')} == before
+
+
+def test_wrong_calls(checkpoint, data, tmp_path, tool):
+    command = [checkpoint, ARCH, '--data', data, '--work-dir', tmp_path / 'work', '--for']
+    for words, message in ((['imagenet'], "'imagenet' is not a downstream task; choose from coco-mask-rcnn"),
+                           (['coco-mask-rcnn'], 'no data of this task in it'),
+                           (['imagenet-semi-1p'], 'no such list of images'),
+                           (['classification', '--gpus', '0'], 'gpus is 0')):
+        status, said = tool(*command, *words)
+        assert status == 1 and message in said and said.count('\n') == 1, said
+    assert not (tmp_path / 'work' / 'exports').exists()
