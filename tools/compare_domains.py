@@ -7,6 +7,8 @@ agree. With downstream scores on A (--scores): how well either ranking predicts 
 import argparse
 from pathlib import Path
 
+import import_guard  # noqa: F401
+
 import pandas as pd
 from mmengine.config import Config
 from rich.console import Console

@@ -7,6 +7,8 @@
 
 import argparse
 
+import import_guard  # noqa: F401
+
 from rich.console import Console
 
 from gaia_ssl import Arch, cli

@@ -9,6 +9,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+import import_guard  # noqa: F401
+
 import pandas as pd
 import torch
 from mmengine.config import Config

@@ -165,7 +165,7 @@ def test_what_makes_no_sense_is_refused_before_any_work(given, judged, tool, tmp
         (both, '--score knn needs --data DIR'),
         ((RANK, given.config, '--data', given.data), 'give CONFIG and CHECKPOINT'),
         ((RANK, '--ranking', ranking, '--data', given.data), 'only --ranking together with --scores needs neither'),
-        ((*both, '--data', given.a.parent), 'no image in the class folders'),
+        ((*both, '--data', given.a.parent), 'has no folder a class'),
         ((*both, '--data', given.root / 'nowhere'), 'no such folder'),
         ((*both, '--data', given.data, '-k', 99), 'kNN with k=99 needs 1 to 24'),
         ((*both, '--data', given.data, '--score', 'semi-1'), 'is none; use a larger share'),
