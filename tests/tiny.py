@@ -70,7 +70,7 @@ def overlapping_photos(folder: pathlib.Path, train: int = 12, val: int = 8, size
     """``train/`` and ``val/`` with so many pictures each of the classes ``dark`` and ``light``, which overlap."""
     for seed, (split, count) in enumerate((('train', train), ('val', val))):
         rng = np.random.default_rng(seed)
-        for name, low, high in (('dark', 0, 190), ('light', 65, 255)):
+        for name, low, high in (('dark', 0, 225), ('light', 30, 255)):
             place = folder / split / name
             place.mkdir(parents=True)
             for index in range(count):

@@ -35,7 +35,7 @@ RESULTS = ('similarities.csv', 'winners.csv', 'correlations.csv', 'correlations.
 
 def main() -> None:
     arguments = parse_arguments()
-    say = Console(width=max(120, Console().width)).print
+    say = Console(width=max(120, Console().width), markup=False).print
     config, space = read_supernet(arguments)
     paths = [Path(path) for path in arguments.images or arguments.rankings]
     if paths[0].resolve() == paths[1].resolve():
@@ -107,8 +107,9 @@ def parse_arguments() -> argparse.Namespace:
         raise UserError('give CONFIG and CHECKPOINT to search with; only --rankings needs neither')
     if arguments.rankings and arguments.config is not None:
         raise UserError('--rankings needs no CONFIG and CHECKPOINT; give --images to search')
-    if arguments.names and (arguments.names[0] == arguments.names[1] or any(Path(n).name != n for n in arguments.names)):
-        raise UserError(f"--names are '{arguments.names[0]}' and '{arguments.names[1]}'; give two different names for folders")
+    names = arguments.names or ['a', 'b']
+    if names[0] == names[1] or any(not name or Path(name).name != name for name in names):
+        raise UserError(f"--names are '{names[0]}' and '{names[1]}'; give two different names for folders")
     if arguments.resamples < 1 or arguments.seed < 0:
         raise UserError(f'--resamples is {arguments.resamples} and --seed {arguments.seed}; give 1 or more, and 0 or more')
     return arguments

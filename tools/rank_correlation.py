@@ -40,7 +40,7 @@ RESULTS = ('search', 'scores', 'subnets.csv', 'correlations.csv', 'correlations.
 
 def main() -> None:
     arguments = parse_arguments()
-    say = Console(width=max(110, Console().width)).print
+    say = Console(width=max(110, Console().width), markup=False).print
     config, checkpoint, meta = read_supernet(arguments)
     space = meta['space'] if meta else None
     ranking = read_ranking(arguments.ranking, arguments.tasks) if arguments.ranking else None
@@ -150,6 +150,8 @@ def choose_archs(own: pd.DataFrame | None, ranking: pd.DataFrame | None, space: 
         if len(scored) < len(own):
             say(f'{len(own) - len(scored)} of {len(own)} scored archs are not in the ranking; they are left out')
         archs = list(map(Arch.parse, scored))
+    for arch in archs if space is not None else ():
+        space.check_fits(arch)
     if len(archs) < MIN_ARCHS:
         raise UserError(f'a rank correlation needs {MIN_ARCHS} subnets or more, and 50 to say much; there are {len(archs)}')
     return archs

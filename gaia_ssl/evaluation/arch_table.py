@@ -42,7 +42,7 @@ def read_arch_table(path: str | os.PathLike, numbers: Sequence[str], texts: Sequ
         raise UserError(f'{path}, line {row + 2}: {archs[row]} is there twice; give each arch once')
     numbers = [*numbers, *(name for name in optional if name in table)]
     for name in numbers:
-        values = pd.to_numeric(table[name], errors='coerce').astype(float)
+        values = np.array([_number(text) for text in table[name]])
         if not np.isfinite(values).all():
             row = int(np.argmin(np.isfinite(values)))
             raise UserError(f"{path}, line {row + 2}: the {name} of {archs[row]} is '{table[name][row]}'; give a finite number")
@@ -69,3 +69,11 @@ def read_scores(path: str | os.PathLike, space: ArchSpace | None = None) -> pd.D
     if len(table) > 1 and table['score'].nunique() == 1:
         raise UserError(f"{path}: all {len(table)} scores are {table['score'][0]:g}, so that no correlation is defined")
     return table
+
+
+def _number(text: str) -> float:
+    """To the bit what was written (pandas' own conversion is not); NaN for no number."""
+    try:
+        return float(text)
+    except ValueError:
+        return np.nan

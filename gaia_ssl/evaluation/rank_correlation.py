@@ -59,7 +59,6 @@ def correlate(table: pd.DataFrame, predictors: Sequence[str], score: str, baseli
         raise UserError(f'resamples is {resamples}, level {level} and seed {seed}; give 1 or more, a number between 0 and 1, '
                         'and 0 or more')
     columns = list(dict.fromkeys([*predictors, baseline]))
-
     reference = columns.index(baseline)
 
     def estimate(rows: pd.DataFrame, stream: int) -> tuple[np.ndarray, np.ndarray]:
@@ -155,7 +154,7 @@ def _resampled(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
     A subnet's midrank in a resample is, but for a constant, half the sum of its signs over the resample.
     """
-    rank_x, rank_y = counts @ x, counts @ y  # of sign -1 times: which cancels in their product
+    rank_x, rank_y = counts @ x, counts @ y  # both of the opposite sign, which cancels
 
     def over_archs(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return (counts * a * b).sum(axis=1)

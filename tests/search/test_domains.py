@@ -95,9 +95,8 @@ def test_tables_are_narrow_and_the_picture_is_drawn(rankings, tmp_path):
     table['score'] = table['c5 on cars'].where(table.index > 3)
     winners, found = compare_winners(table, TASKS, NAMES), agreement(table, TASKS, NAMES, resamples=20)
     scored = against_scores(table.dropna(subset='score'), TASKS, NAMES, resamples=20)
-    tables = [winners_table(winners, NAMES), agreement_table(found, TASKS, NAMES)]
-    tables.append(correlation_table(scored, 'scores', 'on leaves'))
-    for each in tables:
+    for each in (winners_table(winners, NAMES), agreement_table(found, TASKS, NAMES),
+                 correlation_table(scored, 'scores', 'on leaves')):
         assert Console(width=200).measure(each).maximum <= 110
     plot_domains(table, TASKS, NAMES, winners, found, tmp_path / 'domains.png')
     with Image.open(tmp_path / 'domains.png') as picture:

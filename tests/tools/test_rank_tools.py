@@ -168,7 +168,7 @@ def test_what_makes_no_sense_is_refused_before_any_work(given, judged, tool, tmp
         ((*both, '--data', given.a.parent), 'has no folder a class'),
         ((*both, '--data', given.root / 'nowhere'), 'no such folder'),
         ((*both, '--data', given.data, '-k', 99), 'kNN with k=99 needs 1 to 24'),
-        ((*both, '--data', given.data, '--score', 'semi-1'), 'is none; use a larger share'),
+        ((*both, '--data', given.data, '--score', 'semi-1'), 'is none in 2 of 2 classes'),
         ((*both, '--data', given.data, '--seed', -1), '--seed -1'),
         ((RANK, given.config, given.config, '--data', given.data), 'no checkpoint'),
         ((*both, *scores(f'{a},1', f'{b},2')), 'needs 3 subnets or more, and 50 to say much; there are 2'),
