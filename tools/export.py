@@ -13,7 +13,8 @@ from rich.console import Console
 
 from gaia_ssl import Arch, cli
 from gaia_ssl.errors import UserError
-from gaia_ssl.export import TASKS, export_subnet, prepare_task
+from gaia_ssl.export import TASKS, export_subnet, parse_formats, prepare_task
+from gaia_ssl.export.formats import FORMATS
 from gaia_ssl.export.run_summary import summary_table
 from gaia_ssl.export.tasks import ALL, task_names
 from gaia_ssl.export.winner import Winner, read_winner
@@ -42,10 +43,12 @@ def main() -> None:
     parser.add_argument('--max-images', type=int, default=1024, help='images to use at most (default: %(default)s)')
     parser.add_argument('--max-unreadable', type=float, default=0.01,
                         help='share of unreadable images to accept (default: %(default)s)')
+    parser.add_argument('--format', default='safetensors', metavar='FORMATS',
+                        help=f'further forms of the backbone, separated by commas: {", ".join(FORMATS)} (default: %(default)s)')
     parser.add_argument('--overwrite', action='store_true', help='replace an earlier export in OUT')
     arguments = parser.parse_intermixed_args()
 
-    names = task_names(arguments.tasks)
+    names, formats = task_names(arguments.tasks), parse_formats(arguments.format)
     if (arguments.arch is None) == (arguments.best is None):
         raise UserError('give ARCH, or a search with --from, and not both: tools/export.py CHECKPOINT ARCH OUT')
     if arguments.data is None and (names or arguments.images is None):
@@ -60,7 +63,7 @@ def main() -> None:
     path = export_subnet(
         arguments.checkpoint, arch, own.images if own else arguments.images or arguments.data, arguments.out,
         arguments.resolution, arguments.batch_size, arguments.max_images, arguments.max_unreadable, tasks, winner,
-        names=own.names if own else None)
+        names=own.names if own else None, formats=formats)
     console = Console(highlight=False)
     if tasks:
         console.print(summary_table([(task.name, len(task.data.classes), task.run) for task in tasks]))

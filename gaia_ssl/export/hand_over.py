@@ -7,20 +7,18 @@ import json
 import os
 import pathlib
 from collections.abc import Callable, Sequence
-from typing import Any
-
-from safetensors.torch import save_file
 
 import gaia_ssl
 from gaia_ssl.checkpoint import file_hash, load_checkpoint, save_checkpoint
 from gaia_ssl.datasets.center_crops import CenterCrops
 from gaia_ssl.evaluation import calibrate_bn
+from gaia_ssl.export.formats import write_formats
 from gaia_ssl.export.model_card import model_card
 from gaia_ssl.export.tasks import PreparedTask
 from gaia_ssl.export.verify import verify_subnet
 from gaia_ssl.export.winner import Winner
 from gaia_ssl.files import atomic_path
-from gaia_ssl.models import SubnetResNet, extract_subnet
+from gaia_ssl.models import extract_subnet
 from gaia_ssl.models.supernet_meta import read_supernet_meta, student_backbone
 from gaia_ssl.space import Arch
 
@@ -30,7 +28,7 @@ CARD = 'README.md'
 
 def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLike, resolution: int = 224, batch_size: int = 64,
                   max_images: int = 1024, max_unreadable: float = 0.01, tasks: Sequence[PreparedTask] = (),
-                  winner: Winner | None = None, names: frozenset[str] | None = None,
+                  winner: Winner | None = None, names: frozenset[str] | None = None, formats: Sequence[str] = ('safetensors', ),
                   report: Callable[[str], None] = print) -> pathlib.Path:
     """Extract a subnet, recalibrate its batch norms on the given images, verify it, and write it with the tasks' configs.
 
@@ -38,7 +36,7 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
         checkpoint: A supernet's checkpoint.
         arch: The subnet, on the space's grid or not.
         images: Folder of images for the calibration.
-        out: Folder to write into: ``backbone.pth``, ``backbone.safetensors``, a config a task, and ``README.md``.
+        out: Folder to write into: ``backbone.pth``, a file a format, a config a task, and ``README.md``.
         resolution: Side of the images for the calibration.
         batch_size: Images a batch of the calibration.
         max_images: Images to calibrate on, at most.
@@ -46,6 +44,7 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
         tasks: What the backbone is for.
         winner: The search's result, if ``arch`` is from one.
         names: Calibrate only on files of these names, without suffix; None takes all.
+        formats: Further forms of the backbone, see :func:`gaia_ssl.export.write_formats`.
         report: Where lines for the user go.
 
     Returns:
@@ -68,7 +67,8 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
                         names=names, max_unreadable=max_unreadable, report=report)
     report(f'calibrating batch norm on {len(crops.indices)} images of {images}')
     calibrate_bn(subnet, crops)
-    difference = verify_subnet(supernet, subnet, next(iter(crops))[:8])
+    probe = next(iter(crops))[:8]
+    difference = verify_subnet(supernet, subnet, probe)
     report(f'verified: features equal the supernet\'s, largest relative difference {difference:.1e}')
 
     meta = dict(
@@ -86,20 +86,13 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
         search=None if winner is None else winner.to_dict(),
         gaia_ssl_version=gaia_ssl.__version__,
     )
-    _write_weights(subnet, meta, path)
+    save_checkpoint(dict(state_dict=subnet.state_dict(), meta=dict(gaia_ssl=meta)), path)
+    write_formats(subnet, path.parent, formats, resolution, meta, probe, report)
     for name, config in configs.items():
         # The folder may be moved: mmengine puts the config's own folder in this place.
         _write(path.with_name(f'{name}.py'), config.pretty_text.replace(str(path), '{{ fileDirname }}/' + BACKBONE))
     _write(path.with_name(CARD), model_card(meta, winner, tasks))
     return path
-
-
-def _write_weights(subnet: SubnetResNet, meta: dict[str, Any], path: pathlib.Path) -> None:
-    """``backbone.pth``, and the same weights as ``backbone.safetensors``."""
-    state = {name: value.contiguous() for name, value in subnet.state_dict().items()}
-    save_checkpoint(dict(state_dict=state, meta=dict(gaia_ssl=meta)), path)
-    with atomic_path(path.with_suffix('.safetensors')) as temporary:
-        save_file(state, temporary, metadata=dict(arch=meta['arch'], format='pt'))
 
 
 def _write(path: pathlib.Path, text: str) -> None:

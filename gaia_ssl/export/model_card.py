@@ -21,8 +21,8 @@ without labels, exported by gaia_ssl.
 |---|---|
 {rows}
 
-`backbone.pth` and `backbone.safetensors` hold the weights with torchvision's key names. In any config of mmdet, mmseg or
-mmpretrain, without `custom_imports`:
+`backbone.pth` (like `backbone.safetensors`, if it is here) holds the weights with torchvision's key names. In any config of
+mmdet, mmseg or mmpretrain, without `custom_imports`:
 
 ```python
 backbone=dict(type='gaia_ssl.SubnetResNet', arch='{arch}', stem_kernel={stem_kernel},
