@@ -63,7 +63,7 @@ def build(config: Config) -> torch.nn.Module:
 def test_the_papers_settings(task, lr, weight_decay, length, milestones, batch):
     config = read(task)
     assert config.optim_wrapper.optimizer == dict(type='SGD', lr=lr, momentum=0.9, weight_decay=weight_decay)
-    assert length.items() <= config.train_cfg.items()
+    assert {name: config.train_cfg[name] for name in length} == length
     assert config.param_scheduler[-1].get('milestones') == milestones
     assert summarise_run(config, 100).total_batch == config.auto_scale_lr.base_batch_size == batch
     backbone = config.model.backbone

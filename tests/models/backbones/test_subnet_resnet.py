@@ -114,8 +114,10 @@ def test_is_mmdets_resnet(settings):
         assert (value.grad is None) is (grads[name] is None), name
         if value.grad is not None:
             torch.testing.assert_close(value.grad, grads[name], rtol=1e-3, atol=1e-5)
+    skipped = tuple(f'layer{stage + 2}' for stage in range(max(net.out_indices), 3))  # no output needs them
     for name, value in reference.state_dict().items():  # running statistics moved alike, or not at all
-        torch.testing.assert_close(net.state_dict()[name], value)
+        if not name.startswith(skipped):
+            torch.testing.assert_close(net.state_dict()[name], value)
 
 
 def test_checkpointing_gives_the_same_gradients():
