@@ -31,6 +31,8 @@ def main() -> None:
     arguments = parse_arguments()
     if arguments.lr is not None and len(TRAINED.keys() & set(arguments.protocol)) > 1:
         raise UserError('--lr with several protocols that train: their learning rates differ; evaluate them one by one')
+    if min(arguments.seeds) < 0:
+        raise UserError(f'--seeds has {min(arguments.seeds)}; give numbers of 0 or more')
     settings = JudgeSettings(arguments.resolution, arguments.k, arguments.small, arguments.epochs, arguments.batch_size,
                              arguments.lr, arguments.head_lr_mult, arguments.calibration_images, arguments.max_unreadable)
     judge = Judge(arguments.checkpoint, arguments.data, settings, Arch.parse(arguments.arch) if arguments.arch else None,
@@ -39,7 +41,8 @@ def main() -> None:
         judge.check(protocol)
 
     checkpoint = pathlib.Path(arguments.checkpoint).resolve()
-    work_dir = pathlib.Path(arguments.work_dir or f'work_dirs/evaluate/{checkpoint.parent.name}_{checkpoint.stem}')
+    name = f"{checkpoint.parent.name}_{checkpoint.stem}_{judge.meta['arch']}"
+    work_dir = pathlib.Path(arguments.work_dir or f'work_dirs/evaluate/{name}')
     for folder, holds in ((work_dir, RESULTS), (work_dir / RUNS, '*')):
         claim_folder(folder, holds, resume=arguments.resume, overwrite=arguments.overwrite)
     record = EvaluationRecord(work_dir / RESULTS, judge.description())
@@ -76,7 +79,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--max-unreadable', type=float, default=0.01,
                         help='share of unreadable images to accept (default: %(default)s)')
     parser.add_argument('--workers', type=int, default=2, help='processes that read images (default: %(default)s)')
-    parser.add_argument('--work-dir', help='folder for results and runs (default: work_dirs/evaluate/CHECKPOINT)')
+    parser.add_argument('--work-dir', help='folder for results and runs (default: work_dirs/evaluate/CHECKPOINT_ARCH)')
     parser.add_argument('--resume', action='store_true', help='go on with what the work dir holds')
     parser.add_argument('--overwrite', action='store_true', help='replace what the work dir holds')
     return parser.parse_args()

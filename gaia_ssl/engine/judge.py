@@ -36,7 +36,7 @@ PROTOCOLS = ('knn', 'linear-fast', *TRAINED)
 SEEDLESS = ('knn', 'linear-fast')
 """Protocols in which nothing is drawn."""
 RUNS = 'runs'
-BACKBONE = 'backbone.pth'
+"""Folder of what is made on the way: the calibrated backbone, lists of images, runs."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +72,8 @@ class JudgeSettings:
                 raise UserError(f'{name} is {value}; give a number above 0')
         if self.calibration_images < 0:
             raise UserError(f'calibration_images is {self.calibration_images}; give 0 or more')
+        if not 0 <= self.max_unreadable <= 1:
+            raise UserError(f'max_unreadable is {self.max_unreadable}; give a share from 0 to 1')
 
 
 class Judge:
@@ -94,6 +96,8 @@ class Judge:
 
     def __init__(self, checkpoint: str, data: str, settings: JudgeSettings, arch: Arch | None = None, val: str = 'val',
                  workers: int = 2, report: Callable[[str], None] = print) -> None:
+        if workers < 0:
+            raise UserError(f'workers is {workers}; give 0 or more')
         self.settings = settings
         self._checkpoint, self._data, self._val_name = checkpoint, data, val
         self._workers, self._report = workers, report
@@ -126,17 +130,17 @@ class Judge:
     def prepare(self, work_dir: str | os.PathLike) -> None:
         """Calibrate batch norm and write the backbone into ``work_dir``, or read the one that lies there."""
         self._work_dir = pathlib.Path(work_dir)
-        path = self._work_dir / RUNS / BACKBONE
-        if path.is_file():
-            self._subnet, self.meta = read_subnet(str(path))
-        elif self.settings.calibration_images:
+        if self._backbone.is_file():
+            self._subnet, self.meta = read_subnet(str(self._backbone))
+            return
+        if self.settings.calibration_images:
             images = self._crops(self._train_folder, max_images=self.settings.calibration_images)
             self._report(f'calibrating batch norm on {len(images.indices)} images of {images.folder}')
             calibrate_bn(self._subnet.to(get_device()), images)
             self.meta['calibration'] = dict(images=len(images.indices), batch_size=images.batch_size,
                                             resolution=self.resolution)
         self._subnet.cpu()
-        save_checkpoint(dict(state_dict=self._subnet.state_dict(), meta=dict(gaia_ssl=self.meta)), path)
+        save_checkpoint(dict(state_dict=self._subnet.state_dict(), meta=dict(gaia_ssl=self.meta)), self._backbone)
 
     def score(self, protocol: str, seed: int | None) -> dict[str, Any]:
         """Judge by ``protocol`` after :meth:`prepare`: ``top1`` in [0, 1], and what is to know of it.
@@ -153,6 +157,10 @@ class Judge:
             accuracy = knn_accuracy(*features, k=self.settings.k) if protocol == 'knn' else linear_probe_accuracy(*features)
             result = dict(top1=accuracy)
         return dict(result, seconds=round(time.monotonic() - start, 1))
+
+    @property
+    def _backbone(self) -> pathlib.Path:
+        return self._work_dir / RUNS / 'backbone.pth'
 
     def _crops(self, folder: str, **kwargs) -> CenterCrops:
         return CenterCrops(folder, self.meta['mean'], self.meta['std'], self.meta['to_rgb'], self.resolution,
@@ -187,7 +195,7 @@ class Judge:
         """The protocol's downstream config, filled in and scaled."""
         settings = self.settings
         config = Config.fromfile(downstream_config_path(TRAINED[protocol], settings.small))
-        config = fill_classifier(config, self._work_dir / RUNS / BACKBONE, self.meta, self._data, self.classes, self.resolution)
+        config = fill_classifier(config, self._backbone, self.meta, self._data, self.classes, self.resolution)
         for loader in (config.val_dataloader, config.test_dataloader):
             loader.dataset.data_prefix = self._val_name
         images = len(self.train.indices)

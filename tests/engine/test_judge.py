@@ -146,6 +146,8 @@ def test_what_does_not_suit(checkpoint, data):
     for settings in (dict(epochs=0), dict(lr=-1.0), dict(lr=float('nan')), dict(batch_size=0)):
         with pytest.raises(UserError, match='give a number above 0'):
             JudgeSettings(**settings)
+    with pytest.raises(UserError, match='share from 0 to 1'):
+        JudgeSettings(max_unreadable=2)
     for index in range(49, 60):
         (data / 'train' / 'green' / f'{index:03d}.png').unlink()
     for protocol in PROTOCOLS:
