@@ -116,7 +116,7 @@ def domains(run: Run, checkpoint: Path, data: Path, arguments: argparse.Namespac
     """Table 10: all archs searched on CIFAR-10 and on Imagenette."""
     work_dir = checkpoint.parent / 'domains'
     if not (work_dir / 'winners.csv').exists():
-        scores = checkpoint.parent / 'rank' / 'subnets.csv'
+        scores = checkpoint.parent / 'rank' / 'scores' / 'linear.csv'
         call('compare_domains.py', search_config(run, checkpoint, data / 'train'), checkpoint, '--images', data / 'train',
              arguments.imagenette / 'train', *(['--scores', scores] if scores.exists() else []), '--work-dir', work_dir,
              '--resume')

@@ -52,7 +52,7 @@ def write_formats(subnet: SubnetResNet, folder: str | os.PathLike, formats: Sequ
     - ``safetensors``: the state dict, with torchvision's names, and ``meta`` as strings.
 
     Args:
-        subnet: As :func:`gaia_ssl.models.extract_subnet` returns it, its batch norms calibrated; put in eval mode.
+        subnet: As :func:`gaia_ssl.models.extract_subnet` returns it, on the CPU, its batch norms calibrated; put in eval mode.
         folder: Where the files of :data:`FORMATS` go.
         formats: Any of :data:`FORMATS`.
         resolution: Side of the images in pixels.

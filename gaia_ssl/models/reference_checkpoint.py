@@ -7,6 +7,7 @@ neck the names are those of torchvision's ResNet and of mmpretrain's MoCoV2Neck,
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ _PARTS = {'encoder_q.0.': 'backbone.', 'encoder_q.1.': 'neck.', 'encoder_k.0.': 
           'encoder_k.1.': 'teacher.neck.'}
 _SAME = ('queue', 'queue_ptr')
 _COPY = 'backbone.'
-_WRAPPER = 'module.'
+_WRAPPERS = re.compile(r'^(module\.)+')
 """What DistributedDataParallel puts before each name."""
 
 
@@ -55,7 +56,7 @@ def convert_reference(checkpoint: dict[str, Any], model: SupernetMoCo, path: str
 
 
 def _unwrapped(state: dict[str, Tensor], path: str) -> dict[str, Tensor]:
-    state = {name.removeprefix(_WRAPPER): value for name, value in state.items()}
+    state = {_WRAPPERS.sub('', str(name)): value for name, value in state.items()}
     if not any(name.startswith('encoder_q.') for name in state):
         raise UserError(f"{path}: not a checkpoint of the reference code's MoCo, whose weights are named encoder_q.… and "
                         f'encoder_k.… (here: {", ".join(list(state)[:3]) or "nothing"})')

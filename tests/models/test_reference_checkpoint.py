@@ -47,7 +47,7 @@ def convert(state: dict[str, torch.Tensor]) -> dict:
     return convert_reference(dict(state_dict=state), tiny.supernet(2), 'a.pth')
 
 
-@pytest.mark.parametrize('prefix', ['', 'module.'])
+@pytest.mark.parametrize('prefix', ['', 'module.', 'module.module.'])
 def test_every_weight_finds_its_place(prefix):
     state = {prefix + name: value for name, value in reference_state().items()}
     expected = tiny.supernet(1)
