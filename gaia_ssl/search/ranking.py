@@ -50,6 +50,7 @@ def read_ranking(path: str | os.PathLike, tasks: Sequence[str] | None = None) ->
         raise UserError(f"{path}: has no column of a task ({', '.join(TASKS)}); give what tools/search.py wrote")
     if missing := [task for task in tasks or () if task not in known]:
         raise UserError(f"{path}: has no column '{missing[0]}'; it was searched for {', '.join(known)}")
+    table = table.astype(dict(flops=np.int64, params=np.int64))
     return table[['arch', 'group', 'flops', 'params', *(tasks or known)]]
 
 

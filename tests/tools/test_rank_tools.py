@@ -25,7 +25,7 @@ def given(tmp_path_factory) -> SimpleNamespace:
     """A config, a checkpoint, labelled photos, and two folders without labels."""
     root = tmp_path_factory.mktemp('rank')
     return SimpleNamespace(
-        root=root, data=tiny.overlapping_photos(root / 'labelled'),
+        root=root, data=tiny.overlapping_photos(root / 'labelled', train=30, val=20),
         a=tiny.photos(root / 'cars' / 'train', 8, seed=1), b=tiny.photos(root / 'leaves' / 'train', 8, seed=2),
         config=tiny.write_config(root / 'tiny.py', tiny.photos(root / 'data', 8)),
         checkpoint=tiny.save_supernet(root / 'supernet.pth'))
@@ -60,7 +60,8 @@ def judged(given) -> SimpleNamespace:
     """A whole run as a process: 12 subnets, two scores."""
     folder = given.root / 'judged'
     result = tiny.run_tool('rank_correlation.py', given.config, given.checkpoint, '--data', given.data, '--score', 'knn',
-                           'semi-10', '--num', 12, '--resolution', 32, '--work-dir', folder, '-k', 5, '--resamples', 50)
+                           'semi-10', '--num', 12, '--resolution', 32, '--work-dir', folder, '-k', 5, '--resamples', 50,
+                           timeout=900)
     assert result.returncode == 0, result.stderr
     return SimpleNamespace(folder=folder, out=result.stdout)
 
@@ -102,9 +103,9 @@ def test_a_killed_run_goes_on(given, judged, tmp_path):
     tiny.kill(process)
     kept = scores.read_text().rsplit('\n', 1)[0]
     assert not (folder / 'correlations.csv').exists()
-    result = tiny.run(*command)
+    result = tiny.run(*command, timeout=900)
     assert result.returncode == 1 and '--resume' in result.stderr.splitlines()[-1]
-    result = tiny.run(*command, '--resume')
+    result = tiny.run(*command, '--resume', timeout=900)
     assert result.returncode == 0, result.stderr
     assert 'of 12 subnets are judged already' in result.stdout and scores.read_text().startswith(kept)
     for name in ('subnets.csv', 'correlations.csv', 'scores/knn.csv', 'scores/semi-10.csv'):
@@ -154,11 +155,12 @@ def test_a_small_space_is_taken_whole(given, judged, tool, tmp_path):
 def test_what_makes_no_sense_is_refused_before_any_work(given, judged, tool, tmp_path):
     ranking, out = judged.folder / 'search' / 'ranking.csv', tmp_path / 'out'
     both = RANK, given.config, given.checkpoint, '--work-dir', out
-    a, b, c, d = map(str, tiny.SPACE.sample(4, np.random.default_rng(0)))
+    a, b = map(str, (tiny.SPACE[3], tiny.SPACE[20]))
 
     def scores(*rows: str):
-        (tmp_path / 'own.csv').write_text('\n'.join(['arch,score', *rows]))
-        return '--scores', tmp_path / 'own.csv'
+        path = tmp_path / f'own{len(list(tmp_path.iterdir()))}.csv'
+        path.write_text('\n'.join(['arch,score', *rows]))
+        return '--scores', path
 
     for arguments, message in (
         ((*both, '--num', 2, '--data', given.data), '--num is 2; a rank correlation needs 3'),
@@ -167,7 +169,7 @@ def test_what_makes_no_sense_is_refused_before_any_work(given, judged, tool, tmp
         ((RANK, '--ranking', ranking, '--data', given.data), 'only --ranking together with --scores needs neither'),
         ((*both, '--data', given.a.parent), 'has no folder a class'),
         ((*both, '--data', given.root / 'nowhere'), 'no such folder'),
-        ((*both, '--data', given.data, '-k', 99), 'kNN with k=99 needs 1 to 24'),
+        ((*both, '--data', given.data, '-k', 99), 'kNN with k=99 needs 1 to 60'),
         ((*both, '--data', given.data, '--score', 'semi-1'), 'is none in 2 of 2 classes'),
         ((*both, '--data', given.data, '--seed', -1), '--seed -1'),
         ((RANK, given.config, given.config, '--data', given.data), 'no checkpoint'),
@@ -176,7 +178,7 @@ def test_what_makes_no_sense_is_refused_before_any_work(given, judged, tool, tmp
         ((*both, *scores(f'{a},1', f'{b},2', f'{a},3')), 'is there twice'),
         ((*both, *scores(f'{a},1', f'{b},nan')), 'give a finite number'),
         ((*both, *scores(f'{a},1', f'{b},1')), 'all 2 scores are 1'),
-        ((*both, *scores('9-4x1-8x1-8x1-16x1,1', '9-4x2-8x1-8x1-16x1,2'), '--scores', tmp_path / 'no.csv'), 'cannot be read'),
+        ((*both, '--scores', tmp_path / 'no.csv'), 'cannot be read'),
         ((RANK, '--ranking', ranking, *scores('9-4x1-8x1-8x1-16x1,1', '9-4x2-8x1-8x1-16x1,2')), 'no arch of --scores is in'),
     ):
         assert message in (line := tool(*arguments)), line
