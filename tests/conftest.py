@@ -3,6 +3,7 @@ import random
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 
 from gaia_ssl import ArchSpace
 
@@ -15,6 +16,12 @@ def seeded() -> None:
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def no_default_scope() -> None:
+    """A Runner of an earlier test leaves its toolbox as mmengine's default scope."""
+    DefaultScope._instance_dict.clear()
 
 
 @pytest.fixture(scope='session')

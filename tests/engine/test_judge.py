@@ -13,7 +13,8 @@ from gaia_ssl.checkpoint import load_checkpoint
 from gaia_ssl.engine.classifier_runs import scale_schedule, set_batch_size
 from gaia_ssl.engine.judge import PROTOCOLS, RUNS, TRAINED, Judge, JudgeSettings
 from gaia_ssl.errors import UserError
-from gaia_ssl.evaluation import knn_accuracy, pooled_features
+from gaia_ssl.evaluation import knn_accuracy
+from gaia_ssl.evaluation.features import pooled_features
 from gaia_ssl.export import downstream_config_path, export_subnet, read_subnet
 from tests import tiny
 

@@ -154,7 +154,7 @@ def test_a_subnet_that_is_not_finite_is_named(tmp_path, classes):
 
 @pytest.mark.parametrize('settings, match', [
     (dict(val='nowhere'), 'no such folder: nowhere'),
-    (dict(val='{train}/dark'), r'no image in the class folders of .*dark'),
+    (dict(val='{train}/dark'), r'dark: no labels, because it has no folder a class'),
     (dict(val='{odd}'), r'odd: class (bright|dim) is not among the 2 of .*train; name the class folders alike'),
     (dict(num_images=1), 'train: 1 images of one class, dark; kNN needs'),
     (dict(k=25), 'train: 24 images are too few to judge by, it takes 25; raise num_images, or lower k'),

@@ -6,7 +6,8 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from gaia_ssl.datasets.center_crops import CenterCrops
 from gaia_ssl.datasets.fingerprint import images_fingerprint
-from gaia_ssl.evaluation import cached_features, knn_accuracy, pooled_features
+from gaia_ssl.evaluation import knn_accuracy
+from gaia_ssl.evaluation.features import cached_features, pooled_features
 from gaia_ssl.models import SubnetResNet
 from tests import tiny
 

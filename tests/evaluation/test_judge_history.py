@@ -3,7 +3,7 @@ import pytest
 from matplotlib import image as images
 
 from gaia_ssl.errors import UserError
-from gaia_ssl.evaluation import JudgeHistory
+from gaia_ssl.evaluation.judge_history import JudgeHistory
 from tests import tiny
 
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from gaia_ssl import Arch
 from gaia_ssl.errors import UserError
-from gaia_ssl.evaluation import find_collapse, judge_subnet
+from gaia_ssl.evaluation.subnet_judge import find_collapse, judge_subnet
 from gaia_ssl.models.algorithms import SupernetMoCo
 from gaia_ssl.registry import MODELS
 from tests import tiny

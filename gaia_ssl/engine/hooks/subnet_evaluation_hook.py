@@ -12,7 +12,8 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from gaia_ssl.datasets.center_crops import CenterCrops
 from gaia_ssl.engine.hooks.supernet_of import supernet_of
 from gaia_ssl.errors import UserError
-from gaia_ssl.evaluation import JudgeHistory, find_collapse, judge_subnet
+from gaia_ssl.evaluation.judge_history import JudgeHistory
+from gaia_ssl.evaluation.subnet_judge import find_collapse, judge_subnet
 from gaia_ssl.models.algorithms import Supernet
 from gaia_ssl.models.supernet_meta import supernet_meta
 from gaia_ssl.registry import HOOKS

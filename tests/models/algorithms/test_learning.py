@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from gaia_ssl.datasets.center_crops import CenterCrops
-from gaia_ssl.evaluation import find_collapse, judge_subnet
+from gaia_ssl.evaluation.subnet_judge import find_collapse, judge_subnet
 from gaia_ssl.models.algorithms import Supernet
 from tests import tiny
 
