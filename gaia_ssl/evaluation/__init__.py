@@ -1,7 +1,7 @@
 """Judging a network: its batch norms recalibrated, what its features are worth with labels and without, and its latency.
 
-Here is what needs no data set; ``features``, ``subnet_judge``, ``judge_history`` and ``subnet_scores`` bring mmpretrain along and
-are imported by name.
+Here is what needs no data set; ``features``, ``subnet_judge``, ``judge_history`` and ``subnet_scores`` bring mmpretrain along
+and are imported by name.
 """
 
 from gaia_ssl.evaluation.bn_calibration import calibrate_bn

@@ -52,7 +52,8 @@ def toolbox_resnet(state: dict[str, torch.Tensor], toolbox: str, **settings) -> 
     models = pytest.importorskip(f'{toolbox}.models')
     net = models.ResNet(depth=50, base_channels=8, **({'stem_channels': 8} if toolbox == 'mmseg' else {}), **settings)
     net.load_state_dict(state, strict=True)
-    return net.eval()
+    net.eval()  # whose train() returns nothing
+    return net
 
 
 @pytest.mark.parametrize('task', NAMES)
