@@ -42,11 +42,12 @@ def main() -> None:
     parser.add_argument('--imagenette', type=Path, required=True, help='folder with train/CLASS/')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/reproduction'))
     parser.add_argument('--stages', nargs='+', choices=STAGES, default=list(STAGES))
-    parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
+    parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1])
     parser.add_argument('--methods', nargs='+', choices=METHODS, default=list(METHODS))
     parser.add_argument('--epochs', type=int, default=4)
-    parser.add_argument('--num', type=int, default=60, help='subnets of the rank correlations (default: %(default)s)')
-    parser.add_argument('--probe-images', type=int, default=5000, help='of each split, to judge on (default: %(default)s)')
+    parser.add_argument('--num', type=int, default=50, help='subnets of the rank correlations (default: %(default)s)')
+    parser.add_argument('--probe-images', type=int, default=5000, help='of each split, to compare on (default: %(default)s)')
+    parser.add_argument('--rank-images', type=int, default=3000, help='of each split, to rank on (default: %(default)s)')
     parser.add_argument('--at-once', type=int, default=2, help='runs that train at the same time (default: %(default)s)')
     arguments = parser.parse_args()
 
@@ -109,7 +110,7 @@ def rank(run: Run, checkpoint: Path, data: Path, arguments: argparse.Namespace) 
     if not (work_dir / 'correlations.csv').exists():
         config = search_config(run, checkpoint, data / 'train')
         call('rank_correlation.py', config, checkpoint, '--num', arguments.num, '--data', data, '--score', 'knn', 'linear',
-             '--max-images', arguments.probe_images, '--work-dir', work_dir, '--resume')
+             '--max-images', arguments.rank_images, '--work-dir', work_dir, '--resume')
 
 
 def domains(run: Run, checkpoint: Path, data: Path, arguments: argparse.Namespace) -> None:
