@@ -196,7 +196,8 @@ def test_other_segmentors_take_it(exported, name, settings):
     model = Config.fromfile(f'{mmseg.__path__[0]}/.mim/configs/_base_/models/{name}.py').model
     meta = torch.load(exported / 'backbone.pth', weights_only=True)['meta']['gaia_ssl']
     channels = downstream_data.RESNET.out_channels
-    model.update(pretrained=None, backbone=backbone_config(exported / 'backbone.pth', meta, **settings))
+    model.pretrained = None
+    model.backbone = backbone_config(exported / 'backbone.pth', meta, **settings)
     model.data_preprocessor.size = (64, 64)
     for head in (model.decode_head, model.auxiliary_head):
         several = not isinstance(head.in_index, int)

@@ -106,6 +106,12 @@ def test_the_backbone_alone(export, paths, order):
     assert meta_of(paths)['arch'] == ARCH
 
 
+def test_further_formats(export, paths):
+    out = export(paths.checkpoint, ARCH, paths.out, '--data', paths.images, '--resolution', 32, '--format', 'torch,onnx')
+    assert files(paths.out) == {'README.md', 'backbone.pth', 'backbone.onnx', 'backbone.pt2'}
+    assert out.count('computes what PyTorch does') == 2
+
+
 def test_the_winner_of_a_search(export, paths):
     export(paths.checkpoint, paths.out, '--from', paths.best, '--group', '3-4', '--for', 'coco-mask-rcnn', '--data', paths.data,
            '--resolution', 32)
@@ -126,6 +132,7 @@ def test_the_winner_of_a_search(export, paths):
     (['ARCH', '--for', TASK, '--data', 'IMAGES'], 'no data of this task in it'),
     (['--from', 'BEST', '--for', 'cityscapes-fcn', '--data', 'DATA'], 'has no winner for c4-c5, but for c2-c5'),
     (['--from', 'BEST', '--for', TASK, '--data', 'DATA', '--group', '5-6'], "has no group '5-6'"),
+    (['ARCH', '--data', 'IMAGES', '--format', 'tflite'], "'tflite' is not a format; choose from onnx"),
     (['9-8x1-8x1-8x1-8x1', '--for', 'all', '--data', 'DATA'], 'larger than the supernet'),
 ])
 def test_wrong_calls(export, paths, arguments, message):
