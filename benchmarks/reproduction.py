@@ -24,13 +24,11 @@ from rich.console import Console
 from rich.table import Table
 
 from gaia_ssl import Arch
-from gaia_ssl.checkpoint import load_checkpoint
 from gaia_ssl.datasets.center_crops import CenterCrops, center_crop_pipeline
 from gaia_ssl.evaluation import calibrate_bn, knn_accuracy, linear_probe_accuracy
 from gaia_ssl.evaluation.features import pooled_features
+from gaia_ssl.export import read_subnet
 from gaia_ssl.files import atomic_path
-from gaia_ssl.models import extract_subnet
-from gaia_ssl.models.supernet_meta import read_supernet_meta, student_backbone
 
 STAGES = ('train', 'compare', 'rank', 'domains')
 TASKS = ['c2-c5', 'c4-c5', 'c5', 'z']
@@ -94,9 +92,7 @@ def compare(runs: Sequence[Run], checkpoints: dict[Run, Path], data: Path, probe
 
 def judge(checkpoint: Path, data: Path, probe_images: int) -> dict[str, float]:
     """kNN and linear accuracy of :data:`SUBNET` in percent."""
-    loaded = load_checkpoint(checkpoint)
-    meta = read_supernet_meta(loaded, str(checkpoint))
-    subnet = extract_subnet(student_backbone(loaded, str(checkpoint)), Arch.parse(SUBNET))
+    subnet, meta = read_subnet(str(checkpoint), Arch.parse(SUBNET))
     train, val = (CenterCrops(str(data / split), meta['mean'], meta['std'], meta['to_rgb'], RESOLUTION, 250, probe_images,
                               with_label=True) for split in ('train', 'val'))
     calibrate_bn(subnet, train)

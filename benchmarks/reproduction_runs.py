@@ -16,6 +16,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from gaia_ssl import Arch
+
 ROOT = Path(__file__).resolve().parents[1]
 METHODS = ('mocov2', 'byol', 'ressl', 'densecl')
 SPACE = dict(stem=[8, 16], widths=[[8, 16], [16, 32], [32, 64], [64, 96, 128]], depths=[[1, 2], [1, 2], [1, 2, 3], [1, 2]])
@@ -77,31 +79,28 @@ def config_of(run: Run, images: Path, epochs: int) -> Config:
     return config
 
 
-def train(run: Run, images: Path, epochs: int, folder: Path) -> Path:
-    """Train ``run`` in ``folder`` on ``images/train`` unless it is there; the last checkpoint."""
+def train(run: Run, images: Path, epochs: int, folder: Path) -> None:
+    """Train ``run`` in ``folder`` on ``images/train`` unless it is there."""
     work_dir = folder / run.name
-    checkpoint = work_dir / f'epoch_{epochs}.pth'
-    if not checkpoint.exists():
+    if not (work_dir / f'epoch_{epochs}.pth').exists():
         work_dir.mkdir(parents=True, exist_ok=True)
         config_of(run, images, epochs).dump(work_dir / 'train_config.py')
         with open(work_dir / 'output.log', 'a', encoding='utf-8') as log:
             subprocess.run([sys.executable, str(ROOT / 'tools' / 'train.py'), str(work_dir / 'train_config.py'), '--work-dir',
                             str(work_dir), '--resume'], check=True, stdout=log, stderr=subprocess.STDOUT,
                            env={**os.environ, 'OMP_NUM_THREADS': '1'})
-    return checkpoint
 
 
-def train_all(runs: Sequence[Run], images: Path, epochs: int, folder: Path, at_once: int) -> dict[Run, Path]:
-    """The last checkpoint of each run; ``at_once`` train at the same time, one thread each."""
+def train_all(runs: Sequence[Run], images: Path, epochs: int, folder: Path, at_once: int) -> None:
+    """:func:`train` each of ``runs``; ``at_once`` at the same time, one thread each."""
     with ThreadPoolExecutor(at_once) as pool:
-        return dict(zip(runs, pool.map(lambda run: train(run, images, epochs, folder), runs), strict=True))
+        list(pool.map(lambda run: train(run, images, epochs, folder), runs))  # raises what a run raised
 
 
 def one_arch_space(arch: str) -> dict:
     """The arguments of the space that holds ``arch`` alone."""
-    stem, *stages = arch.split('-')
-    widths, depths = zip(*(stage.split('x') for stage in stages), strict=True)
-    return dict(stem=[int(stem)], widths=[[int(width)] for width in widths], depths=[[int(depth)] for depth in depths])
+    arch = Arch.parse(arch)
+    return dict(stem=[arch.stem], widths=[[width] for width in arch.widths], depths=[[depth] for depth in arch.depths])
 
 
 def _crop_to(node: object, size: int) -> None:

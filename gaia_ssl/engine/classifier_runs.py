@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from gaia_ssl.checkpoint import latest_checkpoint, load_checkpoint
+from gaia_ssl.export.backbone_config import LOADERS
 
 
 def scale_schedule(config: Config, epochs: int) -> None:
@@ -52,7 +53,7 @@ def set_batch_size(config: Config, batch_size: int, images: int, lr: float | Non
 
 def set_workers(config: Config, workers: int) -> None:
     """Set how many processes read images; without a GPU no memory is pinned."""
-    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+    for name in LOADERS:
         config[name].update(num_workers=workers, persistent_workers=workers > 0, pin_memory=False)
 
 

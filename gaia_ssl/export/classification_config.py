@@ -10,11 +10,8 @@ from mmengine.config import Config
 
 from gaia_ssl.datasets.classes import class_folders
 from gaia_ssl.errors import UserError
-from gaia_ssl.export.backbone_config import backbone_config
+from gaia_ssl.export.backbone_config import LOADERS, backbone_config, drop_helpers
 from gaia_ssl.space import Arch
-
-LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-_FILLED_IN = ('type', 'arch', 'stem_kernel', 'init_cfg')
 
 
 def fill_classifier(config: Config, checkpoint: str | os.PathLike, meta: dict, data_root: str | os.PathLike | None = None,
@@ -35,11 +32,9 @@ def fill_classifier(config: Config, checkpoint: str | os.PathLike, meta: dict, d
         UserError: If there is nothing to take the classes from.
     """
     config = copy.deepcopy(config)
-    for name in ('train_pipeline', 'val_pipeline', 'data_root', 'epochs', 'warm_up'):  # they have done their work
-        config.pop(name, None)
+    drop_helpers(config, 'train_pipeline', 'val_pipeline', 'data_root', 'epochs', 'warm_up')
     model = config.model
-    settings = {name: value for name, value in model.backbone.items() if name not in _FILLED_IN}
-    model.backbone = backbone_config(checkpoint, meta, **settings)
+    model.backbone = backbone_config(checkpoint, meta, **model.backbone)
     model.head.in_channels = Arch.parse(meta['arch']).out_channels[-1]
     model.data_preprocessor.update(mean=meta['mean'], std=meta['std'], to_rgb=meta['to_rgb'])
     if data_root is not None:

@@ -52,8 +52,7 @@ class SupernetDenseCL(SupernetMoCo):
         """``(1 - loss_lambda)`` of MoCo's loss and ``loss_lambda`` of that of the N * S * S positions."""
         image, positions, _ = self.neck(self.backbone(views[0]))
         queries, dense_queries = F.normalize(image, dim=1), F.normalize(positions, dim=1)
-        loss = self.head.loss(torch.einsum('nd,nd->n', queries, targets['keys'])[:, None],
-                              torch.einsum('nd,dk->nk', queries, self.queue))
+        loss = self.contrast(queries, targets['keys'])
         matched = torch.einsum('nds,ndt->nst', dense_queries, targets['dense_keys']).amax(dim=2)
         negatives = torch.einsum('nds,dk->nsk', dense_queries, self.queue2)
         dense_loss = self.head.loss(matched.reshape(-1, 1), negatives.flatten(0, 1))

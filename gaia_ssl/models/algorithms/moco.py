@@ -37,9 +37,12 @@ class SupernetMoCo(Supernet):
         return dict(keys=self.shuffle_bn.own(all_keys), all_keys=all_keys)
 
     def loss(self, views: list[Tensor], targets: Targets) -> Tensor:
-        """InfoNCE of the first view's queries; positives ``(N, 1)``, negatives ``(N, queue_len)``."""
-        queries = F.normalize(self.embed_student(views[0]), dim=1)
-        positives = torch.einsum('nd,nd->n', queries, targets['keys'])[:, None]
+        """InfoNCE of the first view's queries."""
+        return self.contrast(F.normalize(self.embed_student(views[0]), dim=1), targets['keys'])
+
+    def contrast(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """InfoNCE of unit ``queries`` ``(N, D)`` for their ``keys`` ``(N, D)`` against the queue."""
+        positives = torch.einsum('nd,nd->n', queries, keys)[:, None]
         negatives = torch.einsum('nd,dk->nk', queries, self.queue)
         return self.head.loss(positives, negatives)
 
