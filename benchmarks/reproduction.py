@@ -29,6 +29,7 @@ from gaia_ssl.evaluation import calibrate_bn, knn_accuracy, linear_probe_accurac
 from gaia_ssl.evaluation.features import pooled_features
 from gaia_ssl.export import read_subnet
 from gaia_ssl.files import atomic_path
+from gaia_ssl.run_log import read_run_log
 
 STAGES = ('train', 'compare', 'rank', 'domains')
 TASKS = ['c2-c5', 'c4-c5', 'c5', 'z']
@@ -149,8 +150,7 @@ def plot_losses(runs: Sequence[Run], checkpoints: dict[Run, Path], path: Path) -
     figure = Figure(figsize=(4 * len(methods), 3.6), layout='constrained')
     for axis, method in zip(figure.subplots(1, len(methods), squeeze=False)[0], methods, strict=True):
         for run in (run for run in runs if run.method == method):
-            logs = sorted(checkpoints[run].parent.glob('*/vis_data/scalars.json'))
-            lines = [json.loads(line) for log in logs for line in log.read_text().splitlines()]
+            lines = read_run_log(checkpoints[run].parent)
             steps = {line['step']: line['loss_max'] for line in lines if 'loss_max' in line}
             style = dict(supernet='-', same=':', plain='--')[run.kind]
             axis.plot(list(steps), list(steps.values()), style, linewidth=1, color=f'C{run.seed}',

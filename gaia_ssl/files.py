@@ -31,13 +31,13 @@ def atomic_path(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         temporary.unlink(missing_ok=True)
 
 
-def claim_folder(path: str | os.PathLike, holds: str, resume: bool = False, overwrite: bool = False) -> pathlib.Path:
+def claim_folder(path: str | os.PathLike, holds: str, resume: bool | None = False, overwrite: bool = False) -> pathlib.Path:
     """Make the output folder ``path``, unless it already holds another run.
 
     Args:
         path: The folder.
         holds: Glob of the files by which an earlier run is recognised.
-        resume: The earlier run is meant to go on.
+        resume: The earlier run is meant to go on; None where none can.
         overwrite: The earlier run's files that ``holds`` matches are removed, unless it is to be resumed.
 
     Raises:
@@ -46,9 +46,9 @@ def claim_folder(path: str | os.PathLike, holds: str, resume: bool = False, over
     path = pathlib.Path(path)
     if path.exists() and not path.is_dir():
         raise UserError(f'{path} is a file; give a folder for the output')
-    if not (resume or overwrite) and path.is_dir() and any(path.glob(holds)):
-        raise UserError(f'{path} already holds a run; continue it with --resume, replace it with --overwrite, '
-                        'or choose another folder')
+    if not (resume or overwrite) and (earlier := next(path.glob(holds), None)):
+        what = f'{earlier.name};' if resume is None else 'a run; continue it with --resume,'
+        raise UserError(f'{path} already holds {what} replace it with --overwrite, or choose another folder')
     if overwrite and not resume:
         for earlier in path.glob(holds):
             if earlier.is_dir():

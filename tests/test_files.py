@@ -67,6 +67,8 @@ def test_claim_refuses_another_run_unless_told(tmp_path):
     (tmp_path / 'ranking.csv').write_text('precious')
     with pytest.raises(UserError, match='already holds a run.*--resume.*--overwrite'):
         claim_folder(tmp_path, '*.csv')
+    with pytest.raises(UserError, match='already holds ranking.csv; replace it with --overwrite'):
+        claim_folder(tmp_path, '*.csv', resume=None)
     assert claim_folder(tmp_path, '*.csv', resume=True) == tmp_path
     assert claim_folder(tmp_path, '*.csv', resume=True, overwrite=True) == tmp_path
     assert (tmp_path / 'ranking.csv').read_text() == 'precious'

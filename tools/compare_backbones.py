@@ -21,10 +21,9 @@ from rich.table import Table
 
 from gaia_ssl import Arch, cli
 from gaia_ssl.errors import UserError
-from gaia_ssl.export.comparison import EXPORTS, RESULTS, RUNS, STARTS, TABLE, Comparison, summary
+from gaia_ssl.export.comparison import RESULTS, STARTS, TABLE, Comparison, summary, unit_of
 from gaia_ssl.export.run_summary import summary_table
 from gaia_ssl.export.tasks import TASKS, prepare_task
-from gaia_ssl.files import claim_folder
 from gaia_ssl.progress import Progress
 
 
@@ -35,12 +34,16 @@ def main() -> None:
         raise UserError(f"'{arguments.task}' is not a downstream task; choose from {', '.join(TASKS)}")
     task = prepare_task(arguments.task, arguments.data, arguments.small)
     work_dir = arguments.work_dir or f'work_dirs/compare/{task.name}_{arch}'
-    for holds in (RESULTS, TABLE, EXPORTS, RUNS):
-        claim_folder(work_dir, holds, resume=arguments.resume, overwrite=arguments.overwrite)
     calibration = dict(resolution=arguments.resolution, max_images=arguments.max_images)
-    comparison = Comparison(arguments.checkpoint, arch, task, work_dir, arguments.cfg_options, arguments.gpus, calibration)
+    comparison = Comparison(arguments.checkpoint, arch, task, work_dir, arguments.cfg_options, arguments.length, arguments.gpus,
+                            calibration, resume=arguments.resume, overwrite=arguments.overwrite)
     console = Console(highlight=False, width=max(110, Console().width))
-    console.print(summary_table([(task.name, len(task.data.classes), task.run)]))
+    run = comparison.run_summary
+    console.print(summary_table([(task.name, len(task.data.classes), run)]))
+    meant = task.config.auto_scale_lr.base_batch_size
+    if unit_of(task.config) == 'iterations' and run.total_batch != meant:
+        console.print(f'note: the config is for {meant} images an iteration, here are {run.total_batch}; --length sets another '
+                      'number of iterations')
     ratio = comparison.flops('resnet50') / comparison.flops('searched')
     if abs(ratio - 1) > 0.05:
         console.print(f"note: the nearest ResNet-50's shape in this supernet, {comparison.archs['resnet50']}, costs {ratio:.2f}"
@@ -70,9 +73,13 @@ def parse_arguments() -> argparse.Namespace:
                         help='a training each from every start (default: 0 1 2)')
     parser.add_argument('--gpus', type=int, default=1, help='processes of a training (default: %(default)s)')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
-                        help='override settings of the config in every run, e.g. train_cfg.max_iters=1000')
-    parser.add_argument('--resolution', type=int, default=224,
-                        help='side of the images for batch norm and FLOPs, in pixels (default: %(default)s)')
+                        help='override settings of the config in every run, e.g. optim_wrapper.optimizer.lr=0.01; seed, '
+                        'validation, checkpoints to keep and scaling of the learning rate are set by the comparison')
+    parser.add_argument('--length', type=int, metavar='N', help='epochs or iterations of a training, whichever the config '
+                        "counts, its schedule in proportion (default: the config's)")
+    parser.add_argument('--resolution', type=int,
+                        help='side of the images in pixels, for batch norm, FLOPs and the configs of classification (default: '
+                        '224, or 32 for a supernet with the 3x3 stem)')
     parser.add_argument('--max-images', type=int, default=1024,
                         help='images to recalibrate batch norm on, at most (default: %(default)s)')
     parser.add_argument('--work-dir', help='folder for everything (default: work_dirs/compare/TASK_ARCH)')

@@ -28,7 +28,7 @@ def main() -> None:
     labels = [info['gt_label'] for info in infos]
     indices = stratified_split(labels, images.CLASSES, arguments.percent / 100, arguments.seed)
     name = f'train_labeled_{arguments.percent:g}percent.txt'
-    path = claim_folder(os.path.join(arguments.data, 'meta'), name, overwrite=arguments.overwrite) / name
+    path = claim_folder(os.path.join(arguments.data, 'meta'), name, resume=None, overwrite=arguments.overwrite) / name
     write_split(path, [os.path.relpath(info['img_path'], train) for info in infos], labels, indices)
     print(f'{len(indices)} of {len(images)} images: {path}')
 

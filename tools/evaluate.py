@@ -73,7 +73,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--lr', type=float, help='learning rate, as it is')
     parser.add_argument('--head-lr-mult', type=float, help='how much larger that of the head is (semi-1, semi-10)')
     parser.add_argument('-k', type=int, default=20, help='neighbours (default: %(default)s)')
-    parser.add_argument('--resolution', type=int, help='side of the images in pixels (default: that of the export, or 224)')
+    parser.add_argument('--resolution', type=int,
+                        help='side of the images in pixels (default: that of the export, or 224, or 32 with the 3x3 stem)')
     parser.add_argument('--calibration-images', type=int, default=1024, metavar='N',
                         help='images to calibrate batch norm on, at most (default: %(default)s); 0 keeps that of an export')
     parser.add_argument('--max-unreadable', type=float, default=0.01,

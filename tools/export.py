@@ -15,10 +15,10 @@ from gaia_ssl import Arch, cli
 from gaia_ssl.errors import UserError
 from gaia_ssl.export import TASKS, export_subnet, parse_formats, prepare_task
 from gaia_ssl.export.formats import FORMATS
+from gaia_ssl.export.hand_over import check_out
 from gaia_ssl.export.run_summary import summary_table
 from gaia_ssl.export.tasks import ALL, task_names
 from gaia_ssl.export.winner import Winner, read_winner
-from gaia_ssl.files import claim_folder
 from gaia_ssl.search import TASKS as FEATURES
 
 
@@ -38,7 +38,9 @@ def main() -> None:
     parser.add_argument('--from', dest='best', metavar='BEST_JSON', help='take the winner of a search instead of ARCH')
     parser.add_argument('--group', help='whose winner, e.g. 3-4; may be left out where there is but one group')
     parser.add_argument('--features', choices=list(FEATURES), help='whose winner (default: of the features that the tasks use)')
-    parser.add_argument('--resolution', type=int, default=224, help='side of the images in pixels (default: %(default)s)')
+    parser.add_argument('--resolution', type=int,
+                        help='side of the images in pixels, for batch norm and the configs of classification (default: 224, or '
+                        '32 for a supernet with the 3x3 stem)')
     parser.add_argument('--batch-size', type=int, default=64, help='images a batch (default: %(default)s)')
     parser.add_argument('--max-images', type=int, default=1024, help='images to use at most (default: %(default)s)')
     parser.add_argument('--max-unreadable', type=float, default=0.01,
@@ -58,7 +60,7 @@ def main() -> None:
     arch = winner.arch if winner else Arch.parse(arguments.arch)
     tasks = [prepare_task(name, arguments.data, arguments.small) for name in names]
 
-    claim_folder(arguments.out, '*.pth', overwrite=arguments.overwrite)
+    check_out(arguments.out, arguments.overwrite)
     own = tasks[0].data if tasks and arguments.images is None else None
     path = export_subnet(
         arguments.checkpoint, arch, own.images if own else arguments.images or arguments.data, arguments.out,

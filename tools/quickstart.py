@@ -14,16 +14,16 @@ from pathlib import Path
 import import_guard  # noqa: F401
 
 from mmengine.config import Config
-from mmengine.utils import get_installed_path
 from rich.console import Console
 
 from gaia_ssl import cli
-from gaia_ssl.checkpoint import file_hash
+from gaia_ssl.checkpoint import latest_checkpoint
 from gaia_ssl.datasets import ImageFolder
 from gaia_ssl.datasets.demo import generate_demo_data
 from gaia_ssl.errors import UserError
 from gaia_ssl.export.detector_config import quick_mask_rcnn
 from gaia_ssl.export.hand_over import BACKBONE
+from gaia_ssl.export.toolbox import read_metrics, tool
 from gaia_ssl.files import atomic_path
 from gaia_ssl.logged_process import run_logged
 from gaia_ssl.precision import computes_bfloat16
@@ -35,7 +35,7 @@ CONFIGS = TOOLS.parent / 'configs' / 'quickstart'
 RESOLUTION = 128
 GROUP = '70-100M'
 TASK = 'coco-mask-rcnn'
-SHOWN = ('(train)', '(val)', 'multiply-adds', 'minutes, by', 'archs/s', 'WARNING - unreadable',
+SHOWN = ('(train)', '(val)', '(test)', 'multiply-adds', 'minutes, by', 'archs/s', 'WARNING - unreadable',
          'cannot read', 'calibrating', 'verified:', 'bbox_mAP')
 console = Console(highlight=False, width=max(100, Console().width))
 
@@ -65,8 +65,7 @@ def main() -> None:
     step(4, f'export the best of the group {GROUP}, {arch}')
     backbone = export(run / 'export', images, supernet, arch, demo)
     step(5, 'fine-tune Mask R-CNN from it on the demo scenes, with mmdet\'s own tool (2 to 3 minutes)')
-    detector = fine_tune(run / 'detector', backbone.with_name(f'{TASK}_small.py'))
-    metrics = final_metrics(detector)
+    metrics = fine_tune(run / 'detector', backbone.with_name(f'{TASK}_small.py'))
 
     step(6, f'done in {(time.monotonic() - start) / 60:.1f} minutes')
     console.print(winners_table(read_winners(run / 'search')))
@@ -86,7 +85,7 @@ In earnest, on your GPUs (see README.md):
   python tools/search.py configs/search/c2-c5_coco.py work_dirs/mocov2_r_supernet/epoch_200.pth \
 --cfg-options test_dataloader.dataset.data_root=/path/to/images
   python tools/export.py work_dirs/mocov2_r_supernet/epoch_200.pth ARCH work_dirs/export --for {TASK} --data data/coco
-  python {mmdet_tool('train.py')} work_dirs/export/{TASK}.py""", soft_wrap=True)
+  python {tool('mmdet', 'train.py')} work_dirs/export/{TASK}.py --auto-scale-lr""", soft_wrap=True)
 
 
 def step(number: int, text: str) -> None:
@@ -125,26 +124,16 @@ def export(folder: Path, images: Path, supernet: Path, arch: str, demo: Path) ->
     return backbone
 
 
-def fine_tune(folder: Path, exported_config: Path) -> Path:
-    if not (folder / 'finished').is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        config = quick_mask_rcnn(Config.fromfile(exported_config), RESOLUTION, iterations=150, channels=64)
-        config.dump(folder / 'detector.py')
-        call(folder, mmdet_tool('train.py'), folder / 'detector.py', '--work-dir', folder, '--resume')
-        (folder / 'finished').write_text(file_hash(folder / 'detector.py'))
-    return folder
-
-
-def mmdet_tool(name: str) -> Path:
-    """A tool of the installed mmdet."""
-    return Path(get_installed_path('mmdet')) / '.mim' / 'tools' / name
-
-
-def final_metrics(folder: Path) -> dict[str, float]:
-    """The last evaluation that mmdet logged in ``folder``."""
-    logs = sorted(folder.glob('*/vis_data/scalars.json'))
-    lines = [json.loads(line) for log in logs for line in log.read_text().splitlines()]
-    return [line for line in lines if 'coco/bbox_mAP' in line][-1]
+def fine_tune(folder: Path, exported_config: Path) -> dict[str, float]:
+    config, result = folder / 'detector.py', folder / 'metrics.json'
+    if not result.is_file():
+        with atomic_path(config) as temporary:
+            quick_mask_rcnn(Config.fromfile(exported_config), RESOLUTION, iterations=150, channels=64).dump(temporary)
+        call(folder, tool('mmdet', 'train.py'), config, '--work-dir', folder, '--resume')
+        call(folder, tool('mmdet', 'test.py'), config, latest_checkpoint(folder), '--work-dir', folder / 'test')
+        with atomic_path(result) as temporary:
+            temporary.write_text(json.dumps(read_metrics(folder / 'test')))
+    return json.loads(result.read_text())
 
 
 def call(folder: Path, *command: object) -> None:

@@ -162,8 +162,10 @@ def check_imports(environment: Environment) -> Iterator[Finding]:
         found, command = ' '.join(answer['error'].split())[:200], mend[name]
         if name == 'mmcv._ext':
             found += '; mmcv has no operators, so detectors cannot run (pre-training, search and export can)'
-        elif name.startswith('mm') and found.startswith('ModuleNotFoundError'):  # pip installs what a package needs, too
-            command = f'{pip} install -r {environment.file_of("openmmlab")} -c {environment.file_of("torch")}'
+        elif (found.startswith('ModuleNotFoundError') and "named 'gaia_ssl'" not in found
+              and name.startswith(('cv2', 'mm', 'gaia_ssl'))):  # pip installs what a package needs, too
+            group = 'runtime' if name == 'gaia_ssl' else 'openmmlab'
+            command = f'{pip} install -r {environment.file_of(group)} -c {environment.file_of("torch")}'
         first = f'# after "import {failed}" is mended, if this stays\n  ' if failed else ''
         yield Finding(f'import {name}', found, FAIL, first + command)
         failed = failed or name

@@ -116,9 +116,11 @@ class Environment:
         return shlex.quote(os.path.relpath(self.requirements / f'{group}.txt'))
 
     def install_gaia_ssl(self) -> str:
-        """The command that installs this checkout."""
-        root = shlex.quote(os.path.relpath(self.requirements.parent))
-        return f'{self.pip} install --no-build-isolation --no-deps --editable {root}'
+        """The command that installs this checkout, or where there is none, any."""
+        root = self.requirements.parent
+        if not (root / 'pyproject.toml').is_file() and not (root / 'setup.py').is_file():  # an installed package
+            return f'# in a checkout of gaia_ssl:\n  {self.pip} install --no-build-isolation --no-deps --force-reinstall .'
+        return f'{self.pip} install --no-build-isolation --no-deps --editable {shlex.quote(os.path.relpath(root))}'
 
     def reinstall(self, name: str) -> str:
         """The command that puts a pinned package in place of whatever is there."""

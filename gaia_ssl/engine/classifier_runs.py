@@ -11,29 +11,6 @@ from gaia_ssl.checkpoint import latest_checkpoint, load_checkpoint
 from gaia_ssl.export.backbone_config import LOADERS
 
 
-def scale_schedule(config: Config, epochs: int) -> None:
-    """Make the run ``epochs`` long, and all that its schedulers do in proportion.
-
-    Args:
-        config: With ``train_cfg.max_epochs`` and schedulers that count epochs; it is changed.
-        epochs: The new length.
-    """
-    ratio = epochs / config.train_cfg.max_epochs
-    schedulers = []
-    for scheduler in config.param_scheduler:
-        for name in ('begin', 'end'):
-            if name in scheduler:
-                scheduler[name] = round(scheduler[name] * ratio)
-        if 'T_max' in scheduler:
-            scheduler.T_max = scheduler.end - scheduler.begin
-        if 'milestones' in scheduler:
-            scheduler.milestones = [round(milestone * ratio) for milestone in scheduler.milestones]
-        if scheduler.get('end', epochs) > scheduler.get('begin', 0):
-            schedulers.append(scheduler)
-    config.param_scheduler = schedulers
-    config.train_cfg.max_epochs = epochs
-
-
 def set_batch_size(config: Config, batch_size: int, images: int, lr: float | None = None) -> None:
     """Make one process train on batches of ``batch_size`` images, or of all ``images`` where there are fewer.
 

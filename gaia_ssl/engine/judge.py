@@ -18,14 +18,16 @@ from gaia_ssl.checkpoint import file_hash, save_checkpoint
 from gaia_ssl.datasets.center_crops import CenterCrops
 from gaia_ssl.datasets.classes import common_classes
 from gaia_ssl.datasets.fingerprint import images_fingerprint
-from gaia_ssl.engine.classifier_runs import scale_schedule, set_batch_size, set_workers, train_and_test
+from gaia_ssl.engine.classifier_runs import set_batch_size, set_workers, train_and_test
 from gaia_ssl.errors import UserError
 from gaia_ssl.evaluation import calibrate_bn, knn_accuracy, linear_probe_accuracy
 from gaia_ssl.evaluation.features import cached_features
 from gaia_ssl.evaluation.knn import check_neighbours
 from gaia_ssl.evaluation.splits import stratified_split, write_split
 from gaia_ssl.export import downstream_config_path, fill_classifier, read_subnet
+from gaia_ssl.export.schedule import scale_schedule
 from gaia_ssl.space import Arch
+from gaia_ssl.space.cost import RESOLUTIONS
 
 TRAINED = {'linear': 'imagenet-linear', 'semi-1': 'imagenet-semi-1p', 'semi-10': 'imagenet-semi-10p',
            'finetune': 'classification'}
@@ -44,7 +46,7 @@ class JudgeSettings:
     """How to judge; None leaves a protocol's config as it is.
 
     Args:
-        resolution: Side of the images in pixels; default that of the export, or 224.
+        resolution: Side of the images in pixels; default that of the export, or 224 (32 with the 3x3 stem).
         k: Neighbours of kNN.
         small: Take the configs' small variants.
         epochs: Length of the training, its schedule in proportion.
@@ -104,7 +106,7 @@ class Judge:
         self._subnet, self.meta = read_subnet(checkpoint, arch)
         if not settings.calibration_images and 'calibration' not in self.meta:
             raise UserError(f"{checkpoint}: a supernet's batch norms have to be calibrated; give calibration images")
-        self.resolution = settings.resolution or self.meta.get('resolution', 224)
+        self.resolution = settings.resolution or self.meta.get('resolution') or RESOLUTIONS[self.meta['stem_kernel']]
         self._train_folder, self._val_folder = (os.path.join(data, name) for name in ('train', val))
         self.classes = common_classes(self._train_folder, self._val_folder)
         self.train, self.val = (self._crops(folder, with_label=True) for folder in (self._train_folder, self._val_folder))

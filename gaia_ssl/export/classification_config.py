@@ -26,7 +26,7 @@ def fill_classifier(config: Config, checkpoint: str | os.PathLike, meta: dict, d
         data_root: Folder with ``train/CLASS/`` and ``val/CLASS/``; default that of the config.
         classes: Names of the classes, sorted; default the folders in ``data_root/train``, or without ``data_root`` as many as
             the config has.
-        resolution: Side of the images in pixels; default that of the config.
+        resolution: Side of the images in pixels; default that of the export.
 
     Raises:
         UserError: If there is nothing to take the classes from.
@@ -50,8 +50,7 @@ def fill_classifier(config: Config, checkpoint: str | os.PathLike, meta: dict, d
         raise UserError('the number of classes is unknown; give the folder of the images, or the names of the classes')
     for evaluator in (config.val_evaluator, config.test_evaluator):
         evaluator.topk = tuple(k for k in evaluator.topk if k <= model.head.num_classes)
-    if resolution is not None:
-        _set_resolution(config, resolution)
+    _set_resolution(config, resolution or meta['resolution'])
     return config
 
 

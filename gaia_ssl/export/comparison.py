@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import copy
+import dataclasses
 import pathlib
+import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -11,22 +13,26 @@ from typing import Any
 
 import pandas as pd
 from mmengine.config import Config
-from mmengine.utils import get_installed_path
 
-from gaia_ssl.checkpoint import file_hash, load_checkpoint
+from gaia_ssl.checkpoint import file_hash, latest_checkpoint, load_checkpoint
 from gaia_ssl.errors import UserError
 from gaia_ssl.evaluation import EvaluationRecord
 from gaia_ssl.export.hand_over import BACKBONE, export_subnet
+from gaia_ssl.export.run_summary import RunSummary, summarise_run
+from gaia_ssl.export.schedule import scale_schedule
 from gaia_ssl.export.tasks import PreparedTask
-from gaia_ssl.files import atomic_path
+from gaia_ssl.export.toolbox import read_metrics, tool
+from gaia_ssl.files import atomic_path, claim_folder
 from gaia_ssl.logged_process import run_logged
 from gaia_ssl.models.supernet_meta import read_supernet_meta
 from gaia_ssl.space import Arch
+from gaia_ssl.space.cost import RESOLUTIONS
 from gaia_ssl.space.resnet50 import same_cost_resnet50
 
 STARTS = ('searched', 'resnet50', 'scratch')
 """The searched backbone; ResNet-50's shape at its cost, from the same supernet; the searched arch, untrained."""
 RESULTS, TABLE, EXPORTS, RUNS = 'comparison.json', 'comparison.csv', 'exports', 'runs'
+CONFIG, TEST, LOG = 'config.py', 'test', 'output.log'
 METRICS = {
     'coco-mask-rcnn': ('coco/bbox_mAP', 'coco/segm_mAP'),
     'voc-faster-rcnn-c4': ('pascal_voc/mAP', 'pascal_voc/AP50'),
@@ -45,34 +51,50 @@ class Comparison:
         arch: The searched subnet.
         task: What to train, with the user's data.
         work_dir: Folder for exports, runs and results.
-        overrides: Settings of the config to replace in every run, e.g. ``{'train_cfg.max_iters': 100}``.
+        overrides: Settings of the config to replace in every run, e.g. ``{'optim_wrapper.optimizer.lr': 0.01}``.
+        length: Epochs or iterations of a training, whichever the config counts, its schedule in proportion; default the
+            config's.
         gpus: Processes of a training.
         calibration: Further arguments of :func:`gaia_ssl.export.export_subnet`: ``resolution``, ``batch_size``, …
         report: Where lines for the user go.
+        resume: Go on with the comparison in ``work_dir``.
+        overwrite: Replace it.
 
     Raises:
-        UserError: If the checkpoint cannot be used, the arch does not fit it, ``gpus`` is none, or ``work_dir`` holds another
-            comparison.
+        UserError: If the checkpoint cannot be used, the arch fits neither it nor the task, an override or a number is wrong, or
+            ``work_dir`` holds another comparison. Nothing is written or removed then.
     """
 
     def __init__(self, checkpoint: str, arch: Arch, task: PreparedTask, work_dir: str, overrides: dict[str, Any] | None = None,
-                 gpus: int = 1, calibration: dict[str, Any] | None = None, report: Callable[[str], None] = print) -> None:
+                 length: int | None = None, gpus: int = 1, calibration: dict[str, Any] | None = None,
+                 report: Callable[[str], None] = print, resume: bool = False, overwrite: bool = False) -> None:
         if gpus < 1:
             raise UserError(f'gpus is {gpus}; a training has 1 process or more')
-        self.task = task
+        self.task = dataclasses.replace(task, config=shared_config(task, overrides or {}, length))
         self.folder = pathlib.Path(work_dir)
-        self._checkpoint, self._overrides, self._gpus, self._report = checkpoint, overrides or {}, gpus, report
-        self._calibration = dict(resolution=224) | (calibration or {})
+        self._checkpoint, self._gpus, self._report = checkpoint, gpus, report
         meta = read_supernet_meta(load_checkpoint(checkpoint), checkpoint)
+        self._calibration = dict(calibration or {})
+        self._calibration['resolution'] = self._calibration.get('resolution') or RESOLUTIONS[meta['stem_kernel']]
         meta['space'].check_fits(arch)
         self._cost = dict(resolution=self._calibration['resolution'], stem_kernel=meta['stem_kernel'])
         resnet50 = same_cost_resnet50(arch, meta['space'], **self._cost)
         self.archs = dict(searched=arch, resnet50=resnet50, scratch=arch)
+        for each in (arch, resnet50):
+            self.task.fill(BACKBONE, {**meta, 'arch': str(each), **self._cost})  # it may not fit the task
         self.metrics = METRICS.get(task.name.removesuffix('_small'), ('accuracy/top1', ))
+        for holds in (RESULTS, TABLE, EXPORTS, RUNS):
+            claim_folder(self.folder, holds, resume, overwrite)
         self.record = EvaluationRecord(self.folder / RESULTS, dict(
             checkpoint_sha256=file_hash(checkpoint), task=task.name, data=task.data.root, images=task.data.num_images,
-            archs={start: str(arch) for start, arch in self.archs.items()}, overrides=self._overrides, gpus=gpus,
+            archs={start: str(arch) for start, arch in self.archs.items()}, overrides=overrides or {},
+            length=length, gpus=gpus,
             calibration=self._calibration), value='score')
+
+    @property
+    def run_summary(self) -> RunSummary:
+        """What each training amounts to."""
+        return summarise_run(self.task.config, self.task.data.num_images, self._gpus)
 
     def flops(self, start: str) -> int:
         """Multiply-adds of a start's backbone."""
@@ -89,26 +111,26 @@ class Comparison:
                               report=self._report, **self._calibration)
 
     def run(self, start: str, seed: int) -> None:
-        """Train from ``start`` with the toolbox's own tool and record how it scores at the end; nothing if that is there.
+        """Train from ``start`` with the toolbox's own tools, test, and record how it scores; nothing if that is there.
 
         Raises:
-            UserError: If the tool fails.
+            UserError: If a tool fails.
         """
         if self.record.has(start, seed):
             return
         folder = self.folder / RUNS / f'{start}_seed{seed}'
         began = time.monotonic()
-        path = self.write_config(start, seed, folder)
-        tool = pathlib.Path(get_installed_path(self.task.task.toolbox)) / '.mim' / 'tools' / 'train.py'
-        words = [sys.executable, str(tool), str(path), '--work-dir', str(folder), '--resume']
-        if self._gpus > 1:
-            words[1:2] = ['-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={self._gpus}', str(tool)]
-            words += ['--launcher', 'pytorch']
-        run_logged(words, folder / 'output.log', self._show)
-        metrics = final_metrics(folder)
+        self.write_config(start, seed, folder)
+        self._call('train.py', folder, '--work-dir', str(folder), '--resume')
+        shutil.rmtree(folder / TEST, ignore_errors=True)
+        self._call('test.py', folder, latest_checkpoint(folder), '--work-dir', str(folder / TEST))
+        metrics = read_metrics(folder / TEST)
+        if not metrics and self.metrics[0].startswith('coco/'):
+            self._report(f'{start}, seed {seed}: no object was found in any image, which counts as 0')
+            metrics = dict.fromkeys(self.metrics, 0.0)
         missing = [name for name in self.metrics if name not in metrics]
         if missing:
-            raise UserError(f'{folder}: the training ended without {missing[0]} (all output: {folder / "output.log"})')
+            raise UserError(f'{folder}: the test ended without {missing[0]} (all output: {folder / LOG})')
         self.record.add(start, seed, score=metrics[self.metrics[0]], metrics=metrics,
                         seconds=round(time.monotonic() - began, 1))
         self._write_table()
@@ -117,16 +139,14 @@ class Comparison:
         """Write the config of a run into ``folder``: they differ in the backbone and the seed alone."""
         source = self.folder / EXPORTS / ('searched' if start == 'scratch' else start)
         config = Config.fromfile(source / f'{self.task.name}.py')
-        config.merge_from_dict(self._overrides)
         if start == 'scratch':
             forget_weights(config, source / BACKBONE)
-        length = config.train_cfg.get('max_iters') or config.train_cfg.max_epochs
-        config.train_cfg.val_interval = length  # once, at the end: nothing is chosen by it
+        config.train_cfg.val_begin = length_of(config) + 1  # never: nothing is chosen by it, and test.py runs at the end
         config.default_hooks.checkpoint.max_keep_ckpts = 2  # one is whole at any time
         config.auto_scale_lr.enable = True  # the learning rate is that for the batch of the full number of GPUs
         config.randomness = dict(seed=seed)
         config.experiment_name = folder.name
-        path = folder / 'config.py'
+        path = folder / CONFIG
         with atomic_path(path) as temporary:
             config.dump(temporary)
         return path
@@ -138,13 +158,47 @@ class Comparison:
             flops=self.flops(result['protocol']), params=self.archs[result['protocol']].params(self._cost['stem_kernel']),
             **result['metrics'], seconds=result['seconds']) for result in self.record.results])
 
+    def _call(self, name: str, folder: pathlib.Path, *words: str) -> None:
+        """Run one of the toolbox's tools, on as many processes as were asked for."""
+        command = [str(tool(self.task.task.toolbox, name)), str(folder / CONFIG), *words]
+        if self._gpus > 1:
+            launch = ['-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={self._gpus}']
+            command = [*launch, *command, '--launcher', 'pytorch']
+        run_logged([sys.executable, *command], folder / LOG, self._show)
+
     def _show(self, line: str) -> None:
-        if '(train)' in line or '(val)' in line:
+        if '(train)' in line or '(test)' in line:
             self._report(line.split(' - INFO - ')[-1].strip())
 
     def _write_table(self) -> None:
         with atomic_path(self.folder / TABLE) as temporary:
             self.table().to_csv(temporary, index=False)
+
+
+def shared_config(task: PreparedTask, overrides: dict[str, Any], length: int | None) -> Config:
+    """The task's config with the user's changes, without a backbone.
+
+    Raises:
+        UserError: If the length is none, or given in another unit than the config's.
+    """
+    config = copy.deepcopy(task.config)
+    config.merge_from_dict(overrides)
+    if {'max_iters', 'max_epochs'} <= config.train_cfg.keys():
+        raise UserError(f'{task.name} counts {unit_of(task.config)}; give --length, in these')
+    if length is not None:
+        if length < 1:
+            raise UserError(f'length is {length}; give 1 or more {unit_of(config)}')
+        scale_schedule(config, length)
+    return config
+
+
+def unit_of(config: Config) -> str:
+    """What a training's length is counted in."""
+    return 'iterations' if 'max_iters' in config.train_cfg else 'epochs'
+
+
+def length_of(config: Config) -> int:
+    return config.train_cfg.get('max_iters') or config.train_cfg.max_epochs
 
 
 def forget_weights(config: Config, checkpoint: pathlib.Path) -> None:
@@ -170,15 +224,6 @@ def forget_weights(config: Config, checkpoint: pathlib.Path) -> None:
     walk(config.model)
     if not found:
         raise ValueError(f'{checkpoint} is not loaded by the config')
-
-
-def final_metrics(folder: pathlib.Path) -> dict[str, float]:
-    """What the last evaluation in ``folder`` found, as mmengine logged it; empty if there was none."""
-    logs = sorted(folder.glob('*/vis_data/scalars.json'))
-    lines = [json.loads(line) for log in logs for line in log.read_text(encoding='utf-8').splitlines()]
-    evaluations = [line for line in lines if 'loss' not in line]
-    last = evaluations[-1] if evaluations else {}
-    return {name: value for name, value in last.items() if name not in ('step', 'time', 'data_time', 'iter', 'epoch')}
 
 
 def summary(table: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:

@@ -28,7 +28,7 @@ def fill_detector(config: Config, checkpoint: str | os.PathLike, meta: dict, dat
     """
     check_strides(meta)
     config = copy.deepcopy(config)
-    drop_helpers(config, 'arch', 'norm_cfg', 'dataset_type', 'data_root', 'classes', 'backend_args', 'train_sets',
+    drop_helpers(config, 'arch', 'norm_cfg', 'dataset_type', 'data_root', 'classes', 'backend_args', 'train_sets', 'train_set',
                  'train_pipeline', 'test_pipeline')
     model, channels = config.model, Arch.parse(meta['arch']).out_channels
     model.backbone = backbone_config(checkpoint, meta, **model.backbone)
@@ -72,7 +72,7 @@ def quick_mask_rcnn(config: Config, image_size: int, iterations: int, batch_size
     Args:
         config: What :func:`fill_detector` made of ``coco-mask-rcnn_small``; it is changed.
         image_size: Side to resize images to, in pixels.
-        iterations: Length of the training; it is evaluated at its end.
+        iterations: Length of the training, without a validation.
         batch_size: Images a batch.
         channels: Width of FPN and heads.
         lr: Learning rate.
@@ -102,7 +102,7 @@ def quick_mask_rcnn(config: Config, image_size: int, iterations: int, batch_size
         dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=warmup),
         dict(type='CosineAnnealingLR', by_epoch=False, begin=warmup, end=iterations, T_max=iterations - warmup),
     ]
-    config.train_cfg.update(max_iters=iterations, val_interval=iterations)
+    config.train_cfg.update(max_iters=iterations, val_begin=iterations + 1)
     config.default_hooks.checkpoint.interval = max(1, iterations // 4)
     config.randomness = dict(seed=0)
     return config

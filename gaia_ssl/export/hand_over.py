@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import pathlib
 from collections.abc import Callable, Sequence
@@ -11,33 +9,38 @@ from collections.abc import Callable, Sequence
 import gaia_ssl
 from gaia_ssl.checkpoint import file_hash, load_checkpoint, save_checkpoint
 from gaia_ssl.datasets.center_crops import CenterCrops
+from gaia_ssl.datasets.fingerprint import images_fingerprint
+from gaia_ssl.errors import UserError
 from gaia_ssl.evaluation import calibrate_bn
-from gaia_ssl.export.formats import write_formats
+from gaia_ssl.export.formats import FORMATS, write_formats
 from gaia_ssl.export.model_card import model_card
-from gaia_ssl.export.tasks import PreparedTask
+from gaia_ssl.export.tasks import TASKS, PreparedTask
 from gaia_ssl.export.verify import verify_subnet
 from gaia_ssl.export.winner import Winner
 from gaia_ssl.files import atomic_path
 from gaia_ssl.models import extract_subnet
 from gaia_ssl.models.supernet_meta import read_supernet_meta, student_backbone
 from gaia_ssl.space import Arch
+from gaia_ssl.space.cost import RESOLUTIONS
 
 BACKBONE = 'backbone.pth'
 CARD = 'README.md'
 
 
-def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLike, resolution: int = 224, batch_size: int = 64,
-                  max_images: int = 1024, max_unreadable: float = 0.01, tasks: Sequence[PreparedTask] = (),
-                  winner: Winner | None = None, names: frozenset[str] | None = None, formats: Sequence[str] = ('safetensors', ),
-                  report: Callable[[str], None] = print) -> pathlib.Path:
+def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLike, resolution: int | None = None,
+                  batch_size: int = 64, max_images: int = 1024, max_unreadable: float = 0.01,
+                  tasks: Sequence[PreparedTask] = (), winner: Winner | None = None, names: frozenset[str] | None = None,
+                  formats: Sequence[str] = ('safetensors', ), report: Callable[[str], None] = print) -> pathlib.Path:
     """Extract a subnet, recalibrate its batch norms on the given images, verify it, and write it with the tasks' configs.
 
     Args:
         checkpoint: A supernet's checkpoint.
         arch: The subnet, on the space's grid or not.
         images: Folder of images for the calibration.
-        out: Folder to write into: ``backbone.pth``, a file a format, a config a task, and ``README.md``.
-        resolution: Side of the images for the calibration.
+        out: Folder to write into: ``backbone.pth``, a file a format, a config a task, and ``README.md``. An earlier export
+            in it is replaced whole.
+        resolution: Side of the images in pixels, for the calibration and the configs of classification; default 224, or 32
+            for a backbone with the 3x3 stem.
         batch_size: Images a batch of the calibration.
         max_images: Images to calibrate on, at most.
         max_unreadable: The share of unreadable images to accept.
@@ -60,7 +63,8 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
     subnet = extract_subnet(supernet, arch)
     path = pathlib.Path(out).resolve() / BACKBONE
     normalisation = {name: supernet_meta[name] for name in ('mean', 'std', 'to_rgb')}
-    described = dict(arch=str(arch), stem_kernel=supernet.stem_kernel, **normalisation)
+    resolution = resolution or RESOLUTIONS[supernet.stem_kernel]
+    described = dict(arch=str(arch), stem_kernel=supernet.stem_kernel, resolution=resolution, **normalisation)
     configs = {task.name: task.fill(path, described) for task in tasks}  # before long work starts: they may not fit
 
     crops = CenterCrops(images, **normalisation, resolution=resolution, batch_size=batch_size, max_images=max_images,
@@ -77,15 +81,16 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
         method=supernet_meta['method'],
         flops=arch.flops(resolution, supernet.stem_kernel),
         params=arch.params(supernet.stem_kernel),
-        resolution=resolution,
         source=pathlib.Path(checkpoint).name,
         source_sha256=file_hash(checkpoint),
         calibration=dict(images=len(crops.indices), batch_size=batch_size, resolution=resolution,
-                         image_list_sha256=hashlib.sha256(json.dumps(crops.paths).encode()).hexdigest()),
+                         images_sha256=images_fingerprint(crops.paths, images, report)),
         verification=dict(largest_relative_difference=difference),
         search=None if winner is None else winner.to_dict(),
         gaia_ssl_version=gaia_ssl.__version__,
     )
+    for earlier in _files_of_an_export(path.parent):
+        earlier.unlink()
     save_checkpoint(dict(state_dict=subnet.state_dict(), meta=dict(gaia_ssl=meta)), path)
     write_formats(subnet, path.parent, formats, resolution, meta, probe, report)
     for name, config in configs.items():
@@ -93,6 +98,28 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
         _write(path.with_name(f'{name}.py'), config.pretty_text.replace(str(path), '{{ fileDirname }}/' + BACKBONE))
     _write(path.with_name(CARD), model_card(meta, winner, tasks))
     return path
+
+
+def check_out(out: str | os.PathLike, overwrite: bool) -> None:
+    """Whether an export may go into ``out``.
+
+    Raises:
+        UserError: If it would replace an earlier export and is not meant to, or a file that is none's.
+    """
+    out = pathlib.Path(out)
+    if out.exists() and not out.is_dir():
+        raise UserError(f'{out} is a file; give a folder for the output')
+    there = _files_of_an_export(out)
+    if there and there[-1].name != BACKBONE:
+        raise UserError(f'{there[0]} is not that of an export, and would be replaced; choose another folder')
+    if there and not overwrite:
+        raise UserError(f'{out} already holds {BACKBONE}; replace the export in it with --overwrite, or choose another folder')
+
+
+def _files_of_an_export(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Those in ``folder`` with a name that an export writes, ``backbone.pth`` last: what lies beside it is an export's."""
+    names = (CARD, *(f'{name}{size}.py' for name in TASKS for size in ('', '_small')), *FORMATS.values(), BACKBONE)
+    return [folder / name for name in names if (folder / name).is_file()]
 
 
 def _write(path: pathlib.Path, text: str) -> None:

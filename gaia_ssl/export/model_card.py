@@ -34,12 +34,11 @@ _TASK = """
 ## {name}
 
 {classes} classes, {images:,} training images; {run.iterations:,} iterations of {run.total_batch} images ({run.processes} x
-{run.batch_size}), {run.optimizer}, learning rate {run.lr:g}. On another number of GPUs, add
-`--cfg-options auto_scale_lr.enable=True`.
+{run.batch_size}), {run.optimizer}, learning rate {run.lr:g}.
 
 ```bash
 TOOLS=$(python -c 'import {toolbox} as box; print(box.__path__[0])')/.mim/tools
-{train} --work-dir work_dirs/{name}
+{train}
 python $TOOLS/test.py {name}.py work_dirs/{name}/{run.checkpoint}
 ```
 """
@@ -80,8 +79,8 @@ def _origin(meta: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield 'method', meta['method']
     yield 'supernet', f"{meta['source']}, SHA-256 {_short(meta['source_sha256'])}"
     yield 'its space', f"stem {space['stem']}, widths {space['widths']}, depths {space['depths']}"
-    yield 'batch norm', (f"recalibrated on {calibration['images']} images of {calibration['resolution']} px, SHA-256 of their "
-                         f"list {_short(calibration['image_list_sha256'])}")
+    yield 'batch norm', (f"recalibrated on {calibration['images']} images of {calibration['resolution']} px, SHA-256 "
+                         f"{_short(calibration['images_sha256'])}")
     difference = meta['verification']['largest_relative_difference']
     yield 'verified', f"features equal the supernet's, largest relative difference {difference:.1e}"
     order = 'RGB' if meta['to_rgb'] else 'BGR'
@@ -91,9 +90,12 @@ def _origin(meta: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _commands(task: PreparedTask) -> str:
     run = task.run
-    train = f'python $TOOLS/train.py {task.name}.py'
+    work_dir = f'--work-dir work_dirs/{task.name}'
+    train = f'python $TOOLS/train.py {task.name}.py {work_dir}'
     if run.processes > 1:
-        train = f'bash $TOOLS/dist_train.sh {task.name}.py {run.processes}'
+        train = (f'bash $TOOLS/dist_train.sh {task.name}.py {run.processes} {work_dir}\n'
+                 '# or on one GPU, the learning rate scaled to its batch:\n'
+                 f'{train} --cfg-options auto_scale_lr.enable=True')
     return _TASK.format(name=task.name, toolbox=task.task.toolbox, classes=len(task.data.classes), images=task.data.num_images,
                         run=run, train=train)
 

@@ -38,22 +38,24 @@ class RunSummary:
         return self.processes * self.batch_size
 
 
-def summarise_run(config: Config, num_images: int) -> RunSummary:
+def summarise_run(config: Config, num_images: int, processes: int | None = None) -> RunSummary:
     """The training of a filled-in config.
 
     Args:
         config: ``auto_scale_lr.base_batch_size`` is the total batch that its learning rate is for.
         num_images: Images to train on, of one epoch.
+        processes: GPUs; the learning rate is scaled to them, as ``auto_scale_lr`` does. Default those that the config is for.
     """
-    batch = config.train_dataloader.batch_size
-    processes = max(1, config.auto_scale_lr.base_batch_size // batch)
+    batch, base = config.train_dataloader.batch_size, config.auto_scale_lr.base_batch_size
+    scale = 1.0 if processes is None else processes * batch / base
+    processes = processes or max(1, base // batch)
     share = math.ceil(num_images / processes)
     per_epoch = share // batch if config.train_dataloader.get('drop_last') else math.ceil(share / batch)
     optimizer, length = config.optim_wrapper.optimizer, config.train_cfg
     by_epoch = 'max_epochs' in length
     iterations = length.max_epochs * per_epoch if by_epoch else length.max_iters
     return RunSummary(
-        processes, batch, optimizer.lr, optimizer.type, iterations,
+        processes, batch, optimizer.lr * scale, optimizer.type, iterations,
         epochs=length.max_epochs if by_epoch else iterations * processes * batch / num_images,
         checkpoint=f'epoch_{length.max_epochs}.pth' if by_epoch else f'iter_{iterations}.pth')
 

@@ -90,6 +90,8 @@ def _read_coco_file(path: pathlib.Path, images: pathlib.Path) -> dict:
         categories = {category['id'] for category in content['categories']}
         unknown = [annotation for annotation in content['annotations'] if annotation['category_id'] not in categories]
         names = [image['file_name'] for image in content['images'] if {'id', 'height', 'width'} <= image.keys()]
+        labels = [category['name'] for category in content['categories']]
+        without = next((annotation for annotation in content['annotations'] if _lacks_mask(annotation)), None)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f'{path}: not COCO annotations ({type(error).__name__}: {error})') from error
     if len(names) < len(content['images']):
@@ -97,7 +99,9 @@ def _read_coco_file(path: pathlib.Path, images: pathlib.Path) -> dict:
     if unknown:
         raise UserError(f"{path}: annotation {unknown[0].get('id')} is of category {unknown[0]['category_id']}, which the file "
                         'does not list; mend its categories')
-    labels = [category['name'] for category in content['categories']]
+    if without is not None:
+        raise UserError(f"{path}: annotation {without.get('id')} has a box and no mask (its segmentation is missing or empty), "
+                        'which Mask R-CNN is trained on; give it one, or take it out')
     if not labels or len(set(labels)) < len(labels):
         raise UserError(f'{path}: lists {"a category twice" if labels else "no category"}; mend its categories')
     there = set(os.listdir(images)) if images.is_dir() else set()
@@ -106,6 +110,12 @@ def _read_coco_file(path: pathlib.Path, images: pathlib.Path) -> dict:
         raise UserError(f'{images}: {len(missing)} of the {len(names)} images of {path.name} are missing, first of all '
                         f'{missing[0]}')
     return content
+
+
+def _lacks_mask(annotation: dict) -> bool:
+    """Raises KeyError if what mmdet reads of every annotation is not there."""
+    _, (_, _, width, height) = annotation['image_id'], annotation['bbox']
+    return annotation['area'] > 0 and width >= 1 and height >= 1 and not annotation.get('segmentation')
 
 
 def _categories(content: dict) -> list[tuple[int, str]]:

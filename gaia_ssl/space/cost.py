@@ -15,6 +15,8 @@ EXPANSION = 4
 STRIDES = (1, 2, 2, 2)
 STEM_KERNELS = {7: (2, 2), 3: (1, 1)}
 """Stem kernel -> (stride of the convolution, stride of the max-pool; 1 is no pool)."""
+RESOLUTIONS = {7: 224, 3: 32}
+"""Stem kernel -> side of the images that it is for, in pixels."""
 
 
 def feature_sizes(resolution: int | tuple[int, int], stem_kernel: int) -> list[tuple[int, int]]:

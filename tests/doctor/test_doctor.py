@@ -39,6 +39,7 @@ class Packages:
     def __init__(self, root: pathlib.Path) -> None:
         self.root, self.folder, self.requirements = root, root / 'site-packages', root / 'checkout' / 'requirements'
         self.requirements.mkdir(parents=True)
+        (self.requirements.parent / 'setup.py').touch()
         for group, text in REQUIREMENTS.items():
             (self.requirements / f'{group}.txt').write_text(text)
         for path, text in MODULES.items():
@@ -217,9 +218,18 @@ def test_an_import_that_kills_the_process(packages):
     assert trouble['import mmdet.models'].found == 'SystemExit: gone'
 
 
-def test_a_package_that_a_package_needs(packages):
-    packages.write('mmpretrain/models.py', 'import modelindex\n')
-    assert packages.trouble()['import mmpretrain.models'].mend == (
+@pytest.mark.parametrize('name, file, group', [
+    ('mmpretrain.models', 'mmpretrain/models.py', 'openmmlab'), ('cv2', 'cv2.py', 'openmmlab'),
+    ('gaia_ssl', 'gaia_ssl/__init__.py', 'runtime')])
+def test_a_package_that_a_package_needs(packages, name, file, group):
+    packages.write(file, 'import modelindex\n')
+    assert packages.trouble()[f'import {name}'].mend == (
+        f'{PIP} install -r checkout/requirements/{group}.txt -c checkout/requirements/torch.txt')
+
+
+def test_no_opencv(packages):
+    (packages.folder / 'cv2.py').unlink()
+    assert packages.trouble()['import cv2'].mend == (
         f'{PIP} install -r checkout/requirements/openmmlab.txt -c checkout/requirements/torch.txt')
 
 
@@ -239,6 +249,9 @@ def test_gaia_ssl_not_installed_or_without_its_configs(packages):
     trouble = packages.trouble()
     assert set(trouble) == {'import gaia_ssl'} and trouble['import gaia_ssl'].status == 'fail'
     assert trouble['import gaia_ssl'].mend == command
+    (packages.requirements.parent / 'setup.py').unlink()  # as in an installed package
+    assert packages.trouble()['import gaia_ssl'].mend == (
+        f'# in a checkout of gaia_ssl:\n  {PIP} install --no-build-isolation --no-deps --force-reinstall .')
 
 
 def nvidia_smi(root: pathlib.Path, cuda: str) -> None:

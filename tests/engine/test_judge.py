@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from gaia_ssl.checkpoint import load_checkpoint
-from gaia_ssl.engine.classifier_runs import scale_schedule, set_batch_size
+from gaia_ssl.engine.classifier_runs import set_batch_size
 from gaia_ssl.engine.judge import PROTOCOLS, RUNS, TRAINED, Judge, JudgeSettings
 from gaia_ssl.errors import UserError
 from gaia_ssl.evaluation import knn_accuracy
@@ -156,20 +156,6 @@ def test_what_does_not_suit(checkpoint, data):
             judge(checkpoint, data).check(protocol)
     with pytest.raises(UserError, match='1% of the images is none in 1 of 2 classes, e.g. green .49.'):
         judge(checkpoint, data).check('semi-1')
-
-
-@pytest.mark.parametrize('task, epochs, expected', [
-    ('imagenet-linear', 10, [dict(milestones=[6, 8])]),
-    ('imagenet-semi-1p', 50, [dict(milestones=[30, 40])]),
-    ('classification', 40, [dict(begin=0, end=2), dict(begin=2, end=40, T_max=38)]),
-    ('classification', 2, [dict(begin=0, end=2, T_max=2)]),
-])
-def test_schedules_keep_their_proportions(task, epochs, expected):
-    config = Config.fromfile(downstream_config_path(task))
-    scale_schedule(config, epochs)
-    assert config.train_cfg.max_epochs == epochs
-    for scheduler, values in zip(config.param_scheduler, expected, strict=True):
-        assert {name: scheduler[name] for name in values} == values
 
 
 @pytest.mark.parametrize('batch_size, images, lr, expected', [

@@ -1,6 +1,5 @@
 """tools/train.py as real processes: killed and resumed, and two at once."""
 
-import json
 import random
 import re
 import sys
@@ -11,16 +10,11 @@ import torch
 
 from gaia_ssl import ArchSpace
 from gaia_ssl.checkpoint import load_checkpoint
+from gaia_ssl.run_log import read_run_log
 from gaia_ssl.space import SandwichSampler
 from tests import tiny
 
 EPOCHS = 12
-
-
-def scalars(folder) -> list[dict]:
-    """The logged training steps of the run in ``folder``."""
-    files = sorted(folder.glob('*/vis_data/scalars.json'))
-    return [json.loads(line) for path in files for line in path.read_text().splitlines()]
 
 
 def test_a_killed_training_resumes_to_the_same_bits(tmp_path):
@@ -54,7 +48,7 @@ def test_a_killed_training_resumes_to_the_same_bits(tmp_path):
     meta = expected['meta']['gaia_ssl']
     assert ArchSpace(**meta['space']) == tiny.SPACE and (meta['method'], meta['stem_kernel']) == ('SupernetMoCo', 3)
     assert meta['mean'] == torch.tensor(tiny.PREPROCESSOR['mean']).tolist() and meta['to_rgb'] is True
-    steps = scalars(whole)
+    steps = read_run_log(whole)
     assert len(steps) == 3 * EPOCHS
     for step in steps:
         parts = [step[f'loss_{name}'] for name in ('random_1', 'random_2', 'max')]
@@ -100,5 +94,5 @@ class RankDump(Hook):
     means = [name for name in state if name.endswith('running_mean')]
     assert any(not torch.equal(state[name], other_state[name]) for name in means)
     assert state['queue_ptr'].item() == (4 * 8) % 20
-    assert len(scalars(tmp_path / 'run')) == 4
+    assert len(read_run_log(tmp_path / 'run')) == 4
     assert re.search(r'loss_max: \d', result.stdout)

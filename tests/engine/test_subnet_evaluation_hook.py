@@ -1,6 +1,5 @@
 """Subnets judged inside a Runner, and in two processes."""
 
-import json
 import re
 
 import pandas as pd
@@ -11,6 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from gaia_ssl.checkpoint import load_checkpoint
 from gaia_ssl.engine import SubnetEvaluationHook
 from gaia_ssl.errors import UserError
+from gaia_ssl.run_log import read_run_log
 from tests import tiny
 from tests.engine.test_hooks import Probe, make_runner
 
@@ -73,9 +73,7 @@ def test_a_judged_training_is_the_same_training(tmp_path, classes):
             scalars = events.Scalars(f'{measure}/{subnet}')
             assert [scalar.step for scalar in scalars] == [0, 2, 4]
             assert [scalar.value for scalar in scalars] == pytest.approx(rows[measure].tolist(), rel=1e-6)
-    lines = (tmp_path / 'judged' / 'run').glob('*/vis_data/scalars.json')
-    records = [json.loads(line) for path in lines for line in path.read_text().splitlines()]
-    assert [record['step'] for record in records if 'std/max' in record] == [0, 2, 4]
+    assert [line['step'] for line in read_run_log(tmp_path / 'judged' / 'run') if 'std/max' in line] == [0, 2, 4]
 
 
 def test_a_resumed_run_goes_on_with_the_curve(tmp_path, classes):

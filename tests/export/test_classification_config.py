@@ -117,6 +117,8 @@ def test_the_resolution(exported, data):
     train, val = (DATASETS.build(filled[name].dataset) for name in LOADERS[:2])
     assert train[0]['inputs'].shape == val[0]['inputs'].shape == (3, 64, 64)
     assert filled.val_dataloader.dataset.pipeline[1].scale == 73
+    as_exported = fill_classifier(config('classification'), *exported, data)
+    assert DATASETS.build(as_exported.train_dataloader.dataset)[0]['inputs'].shape == (3, 32, 32)
 
 
 @pytest.mark.parametrize('mode', ['L', 'LA', 'RGBA', 'P', '1', 'I;16'])

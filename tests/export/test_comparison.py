@@ -10,11 +10,11 @@ from gaia_ssl import Arch, cli
 from gaia_ssl.checkpoint import load_checkpoint
 from gaia_ssl.errors import UserError
 from gaia_ssl.export import prepare_task
-from gaia_ssl.export.comparison import STARTS, Comparison, final_metrics, forget_weights, summary
-from tests import tiny
+from gaia_ssl.export.comparison import STARTS, Comparison, forget_weights, summary
+from tests import downstream_data, tiny
 
 ARCH = Arch.parse('4-8x2-8x1-16x2-16x1')
-FAST = {'train_cfg.max_epochs': 1, 'train_dataloader.batch_size': 4, 'train_dataloader.num_workers': 0,
+FAST = {'train_dataloader.batch_size': 4, 'train_dataloader.num_workers': 0,
         'train_dataloader.persistent_workers': False, 'val_dataloader.num_workers': 0,
         'val_dataloader.persistent_workers': False}
 
@@ -38,7 +38,7 @@ def checkpoint(tmp_path) -> str:
 
 def compare(checkpoint, data, folder, arch=ARCH, **kwargs) -> Comparison:
     task = prepare_task('classification', str(data), small=True, report=quiet)
-    kwargs = dict(overrides=FAST, calibration=dict(resolution=64, batch_size=4), report=quiet) | kwargs
+    kwargs = dict(overrides=FAST, length=1, calibration=dict(resolution=64, batch_size=4), report=quiet, resume=True) | kwargs
     return Comparison(checkpoint, arch, task, str(folder), **kwargs)
 
 
@@ -90,16 +90,6 @@ def test_weights_are_forgotten_wherever_they_are_loaded(tmp_path):
         forget_weights(config, tmp_path / 'backbone.pth')
 
 
-def test_the_last_evaluation_is_what_counts(tmp_path):
-    for day, lines in (('20260101', [dict(loss=1.0, lr=0.1), dict(mIoU=30.0, step=5)]),
-                       ('20260102', [dict(loss=0.5), dict(mIoU=40.0, aAcc=70.0, step=9, time=0.1, data_time=0.0)])):
-        path = tmp_path / day / 'vis_data' / 'scalars.json'
-        path.parent.mkdir(parents=True)
-        path.write_text('\n'.join(map(json.dumps, lines)) + '\n')
-    assert final_metrics(tmp_path) == dict(mIoU=40.0, aAcc=70.0)
-    assert final_metrics(tmp_path / 'nowhere') == {}
-
-
 def test_the_summary_by_hand():
     """Scores 1 3 5, 0 1 and 2 2 2: leads 1 2 and -1 1 3."""
     rows = [('searched', 0, 1.0), ('resnet50', 0, 0.0), ('scratch', 0, 2.0), ('searched', 1, 3.0), ('resnet50', 1, 1.0),
@@ -115,13 +105,55 @@ def test_the_summary_by_hand():
 
 def test_another_comparison_in_the_folder(exported, checkpoint, data):
     with pytest.raises(UserError, match='made with another overrides'):
-        compare(checkpoint, data, exported.folder, overrides={'train_cfg.max_epochs': 2})
+        compare(checkpoint, data, exported.folder, overrides={'randomness.deterministic': True})
     with pytest.raises(UserError, match='made with another archs'):
         compare(checkpoint, data, exported.folder, arch=tiny.SPACE.min)
     with pytest.raises(UserError, match='larger than the supernet'):
         compare(checkpoint, data, exported.folder / 'new', arch=Arch.parse('64-64x3-128x4-256x6-512x3'))
-    with pytest.raises(UserError, match='gpus is 0'):
-        compare(checkpoint, data, exported.folder, gpus=0)
+    for wrong, match in ((dict(gpus=0), 'gpus is 0'), (dict(length=0), 'length is 0; give 1 or more epochs'),
+                         (dict(overrides={'train_cfg.max_iters': 9}), 'classification_small counts epochs; give --length'),
+                         (dict(arch=Arch.parse('64-64x1-64x1-64x1-64x1')), 'larger than the supernet'),
+                         (dict(checkpoint='nowhere.pth'), 'nowhere.pth')):
+        before = sorted(exported.folder.rglob('*'))
+        with pytest.raises(UserError, match=match):
+            compare(**{**dict(checkpoint=checkpoint, data=data, folder=exported.folder, overwrite=True, resume=False), **wrong})
+        assert sorted(exported.folder.rglob('*')) == before
+
+
+def test_what_each_training_amounts_to(checkpoint, data, tmp_path):
+    run = compare(checkpoint, data, tmp_path / 'work', gpus=2, length=6).run_summary
+    assert (run.total_batch, run.iterations, run.epochs) == (8, 6, 6)
+    assert run.lr == pytest.approx(0.01 * 8 / 32)
+
+
+def test_a_backbone_that_does_not_fit_the_task_is_refused_at_once(tmp_path):
+    data = downstream_data.coco(tmp_path / 'coco')
+    task = prepare_task('coco-mask-rcnn', str(data), small=True, report=quiet)
+    checkpoint = tiny.save_supernet(tmp_path / 'small_stem.pth', stem_kernel=3)
+    with pytest.raises(UserError, match='3x3 stem'):
+        Comparison(str(checkpoint), ARCH, task, str(tmp_path / 'work'))
+    assert not (tmp_path / 'work').exists()
+
+
+@pytest.mark.parametrize('found', [{}, {'coco/bbox_mAP': 0.25, 'coco/segm_mAP': 0.125}])
+def test_a_detector_that_finds_nothing_has_the_score_0(found, tmp_path, monkeypatch):
+    data = downstream_data.coco(tmp_path / 'coco')
+    task = prepare_task('coco-mask-rcnn', str(data), small=True, report=quiet)
+    checkpoint = tiny.save_supernet(tmp_path / 'supernet.pth', stem_kernel=7)
+    comparison = Comparison(str(checkpoint), ARCH, task, str(tmp_path / 'work'), report=quiet)
+    folder = tmp_path / 'work' / 'runs' / 'searched_seed0'
+
+    def tools(words, log, report):
+        (folder / 'iter_300.pth').touch()
+        if 'test.py' in words[1]:
+            (folder / 'test' / 'today').mkdir(parents=True)
+            (folder / 'test' / 'today' / 'today.json').write_text(json.dumps(found))
+
+    monkeypatch.setattr('gaia_ssl.export.comparison.run_logged', tools)
+    monkeypatch.setattr(comparison, 'write_config', lambda start, seed, folder: folder.mkdir(parents=True))
+    comparison.run('searched', 0)
+    [row] = comparison.table().to_dict('records')
+    assert (row['coco/bbox_mAP'], row['coco/segm_mAP']) == (found.get('coco/bbox_mAP', 0), found.get('coco/segm_mAP', 0))
 
 
 def test_a_training_that_fails(exported):
@@ -154,7 +186,7 @@ def test_real_trainings_are_compared_and_kept(checkpoint, data, tmp_path, tool):
     work = tmp_path / 'work'
     options = [f'{key}={value}' for key, value in FAST.items()]
     command = [checkpoint, ARCH, '--for', 'classification', '--small', '--data', data, '--seeds', 0, '--work-dir', work,
-               '--resolution', 64, '--max-images', 8, '--cfg-options', *options]
+               '--resolution', 64, '--max-images', 8, '--length', 1, '--cfg-options', *options]
     first = compare(checkpoint, data, work, calibration=dict(resolution=64, max_images=8))
     first.export()
     first.run('searched', 0)
@@ -162,7 +194,8 @@ def test_real_trainings_are_compared_and_kept(checkpoint, data, tmp_path, tool):
     status, said = tool(*command)
     assert status == 1 and 'already holds a run; continue it with --resume' in said
     status, said = tool(*command, '--resume')
-    assert status == 0 and '3/3 trainings' in said and '(train)' in said and 'searched leads by' in said, said
+    assert status == 0 and '(val)' not in said, said
+    assert all(words in said for words in ('3/3 trainings', '(train)', '(test)', 'searched leads by')), said
     results = json.loads((work / 'comparison.json').read_text())['results']
     assert results[0] == kept and [result['protocol'] for result in results] == list(STARTS)
     table = pd.read_csv(work / 'comparison.csv')

@@ -1,5 +1,4 @@
 import hashlib
-import json
 
 import pytest
 import torch
@@ -82,11 +81,19 @@ def test_the_export_says_what_it_is(checkpoint, data, tmp_path):
     assert meta['source_sha256'] == hashlib.sha256(checkpoint.read_bytes()).hexdigest()
     assert meta['mean'] == pytest.approx(tiny.PREPROCESSOR['mean']) and meta['to_rgb'] is True
     assert meta['calibration']['images'] == 9 and meta['calibration']['batch_size'] == 4
-    paths = sorted(map(str, data.iterdir()))
+    paths = sorted(data.iterdir())
     chosen = [paths[index * 11 // 9] for index in range(9)]
-    assert meta['calibration']['image_list_sha256'] == hashlib.sha256(json.dumps(chosen).encode()).hexdigest()
+    listed = ''.join(f'{path.name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n' for path in chosen)
+    assert meta['calibration']['images_sha256'] == hashlib.sha256(listed.encode()).hexdigest()
     assert meta['verification'] == dict(largest_relative_difference=0.0)
     assert any('9 images' in line for line in lines) and any(line.startswith('verified') for line in lines)
+
+
+@pytest.mark.parametrize('stem_kernel, side', [(3, 32), (7, 224)])
+def test_images_are_as_large_as_the_stem_expects(stem_kernel, side, data, tmp_path):
+    checkpoint = tiny.save_supernet(tmp_path / 'supernet.pth', stem_kernel=stem_kernel)
+    meta = torch.load(export(checkpoint, data, tmp_path / 'out', resolution=None), weights_only=True)['meta']['gaia_ssl']
+    assert meta['resolution'] == meta['calibration']['resolution'] == side
 
 
 def test_the_statistics_are_those_of_the_images(checkpoint, data, tmp_path):

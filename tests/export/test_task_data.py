@@ -99,6 +99,12 @@ def test_a_folder_without_such_data(read, tmp_path):
     (lambda content: content.update(categories=[], annotations=[]), 'lists no category'),
     (lambda content: content['images'][0].update(file_name='absent.jpg'), '1 of the 2 images .* missing, first of all absent'),
     (lambda content: content['images'][0].pop('width'), 'an image has no id, height or width'),
+    (lambda content: content['annotations'][1].pop('segmentation'), 'annotation 2 has a box and no mask'),
+    (lambda content: content['annotations'][1].update(segmentation=[]), 'annotation 2 has a box and no mask'),
+    (lambda content: content['annotations'][0].pop('area'), "not COCO annotations .KeyError: 'area'"),
+    (lambda content: content['annotations'][0].pop('image_id'), "not COCO annotations .KeyError: 'image_id'"),
+    (lambda content: content['annotations'][0].update(bbox=[1, 2]), 'not COCO annotations .ValueError'),
+    (lambda content: content['categories'][0].pop('name'), "not COCO annotations .KeyError: 'name'"),
     (lambda content: content.pop('images'), "not COCO annotations .KeyError: 'images'"),
 ])
 def test_broken_coco(tmp_path, change, message):

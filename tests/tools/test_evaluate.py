@@ -116,7 +116,7 @@ def test_a_split_is_drawn(tool, paths):
     path = paths.data / 'meta' / 'train_labeled_20percent.txt'
     lines = path.read_text().splitlines()
     assert len(lines) == 6 and all((paths.data / 'train' / line.split()[0]).is_file() for line in lines)
-    assert 'already holds' in tool('draw_split', paths.data, '--percent', 20)
+    assert 'already holds train_labeled_20percent.txt; replace it with' in tool('draw_split', paths.data, '--percent', 20)
     assert tool('draw_split', paths.data, '--percent', 20, '--seed', 1, '--overwrite') is None
     assert path.read_text().splitlines() != lines
     assert '1% of the images is none' in tool('draw_split', paths.data)

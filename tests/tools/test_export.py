@@ -11,6 +11,7 @@ from gaia_ssl.checkpoint import file_hash
 from tests import downstream_data, tiny
 
 ARCH = '5-6x2-7x1-9x1-13x1'
+OTHER = '4-4x1-8x1-8x1-16x1'
 TASK = 'coco-mask-rcnn'
 
 
@@ -79,6 +80,31 @@ def test_all_tasks(export, paths):
     for text in (f'# {ARCH}', 'SupernetMoCo', 'dist_train.sh coco-mask-rcnn.py 8', 'test.py cityscapes-fcn.py',
                  'iter_24000.pth', file_hash(paths.checkpoint)[:16], 'features equal the supernet'):
         assert text in card
+
+
+def test_an_earlier_export_is_replaced_whole(export, paths):
+    export(paths.checkpoint, ARCH, paths.out, '--for', 'all', '--data', paths.data, '--resolution', 32, '--format', 'torch')
+    for name in ('notes.txt', 'epoch_1.pth'):
+        (paths.out / name).write_text('not ours')
+    before = files(paths.out)
+    again = (paths.out, '--images', paths.images, '--resolution', 32)
+    assert 'already holds backbone.pth; replace the export in it with --overwrite' in export(paths.checkpoint, OTHER, *again)
+    assert 'larger than the supernet' in export(paths.checkpoint, '64-64x1-64x1-64x1-64x1', *again, '--overwrite')
+    assert 'no such' in export(paths.out / 'epoch_2.pth', OTHER, *again, '--overwrite')
+    assert files(paths.out) == before and meta_of(paths)['arch'] == ARCH
+    export(paths.checkpoint, OTHER, *again, '--overwrite')
+    assert files(paths.out) == {'README.md', 'backbone.pth', 'backbone.safetensors', 'notes.txt', 'epoch_1.pth'}
+    assert meta_of(paths)['arch'] == OTHER
+
+
+@pytest.mark.parametrize('name', ['README.md', 'classification.py', 'backbone.onnx'])
+def test_a_file_of_the_user_is_left(export, paths, name):
+    paths.out.mkdir()
+    (paths.out / name).write_text('mine')
+    for flags in ([], ['--overwrite']):
+        line = export(paths.checkpoint, ARCH, paths.out, '--images', paths.images, *flags)
+        assert f'{name} is not that of an export' in line
+    assert (paths.out / name).read_text() == 'mine'
 
 
 def test_some_tasks_small_on_other_images(export, paths):
