@@ -49,4 +49,6 @@ class Progress:
             self._last = now
             elapsed = max(now - self._start, 1e-9)
             eta = datetime.timedelta(seconds=max(0, round(elapsed * (self._total_weight / self._weight - 1))))
-            self._report(f'{self.done:.0f}/{self.total:.0f} {self._what}, {self.done / elapsed:.1f} {self._what}/s, ETA {eta}')
+            rate = self.done / elapsed
+            speed = f'{rate:.1f} {self._what}/s' if rate >= 0.1 else f'{1 / rate:.0f} s each'
+            self._report(f'{self.done:.0f}/{self.total:.0f} {self._what}, {speed}, ETA {eta}')
