@@ -5,7 +5,7 @@ import os
 import pathlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from gaia_ssl.errors import UserError
 
@@ -31,14 +31,14 @@ def atomic_path(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         temporary.unlink(missing_ok=True)
 
 
-def claim_folder(path: str | os.PathLike, holds: str, resume: bool | None = False, overwrite: bool = False) -> pathlib.Path:
-    """Make the output folder ``path``, unless it already holds another run.
+def check_folder(path: str | os.PathLike, *holds: str, resume: bool | None = False, overwrite: bool = False) -> None:
+    """Refuse the output folder ``path`` if it already holds another run.
 
     Args:
         path: The folder.
-        holds: Glob of the files by which an earlier run is recognised.
+        holds: Globs of the files by which an earlier run is recognised.
         resume: The earlier run is meant to go on; None where none can.
-        overwrite: The earlier run's files that ``holds`` matches are removed, unless it is to be resumed.
+        overwrite: The earlier run is to be replaced.
 
     Raises:
         UserError: If the folder holds an earlier run and neither ``resume`` nor ``overwrite`` is given, or it is a file.
@@ -46,17 +46,31 @@ def claim_folder(path: str | os.PathLike, holds: str, resume: bool | None = Fals
     path = pathlib.Path(path)
     if path.exists() and not path.is_dir():
         raise UserError(f'{path} is a file; give a folder for the output')
-    if not (resume or overwrite) and (earlier := next(path.glob(holds), None)):
+    if not (resume or overwrite) and (earlier := next(_matches(path, holds), None)):
         what = f'{earlier.name};' if resume is None else 'a run; continue it with --resume,'
         raise UserError(f'{path} already holds {what} replace it with --overwrite, or choose another folder')
+
+
+def claim_folder(path: str | os.PathLike, *holds: str, resume: bool | None = False,
+                 overwrite: bool = False) -> pathlib.Path:
+    """Make the output folder ``path``; :func:`check_folder`, and remove the run that is to be replaced.
+
+    Only what ``holds`` matches is removed, and nothing if the run is to be resumed.
+    """
+    path = pathlib.Path(path)
+    check_folder(path, *holds, resume=resume, overwrite=overwrite)
     if overwrite and not resume:
-        for earlier in path.glob(holds):
+        for earlier in [*_matches(path, holds)]:
             if earlier.is_dir():
                 shutil.rmtree(earlier, ignore_errors=True)
             else:
                 earlier.unlink(missing_ok=True)
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def _matches(folder: pathlib.Path, globs: Iterable[str]) -> Iterator[pathlib.Path]:
+    return (path for glob in globs for path in folder.glob(glob))
 
 
 def _umask() -> int:

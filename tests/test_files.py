@@ -4,7 +4,7 @@ import pathlib
 import pytest
 
 from gaia_ssl.errors import UserError
-from gaia_ssl.files import atomic_path, claim_folder
+from gaia_ssl.files import atomic_path, check_folder, claim_folder
 
 
 def test_the_file_appears_whole_in_a_folder_that_is_made(tmp_path):
@@ -77,10 +77,12 @@ def test_claim_refuses_another_run_unless_told(tmp_path):
 def test_claim_removes_the_run_that_is_to_be_replaced_and_nothing_else(tmp_path):
     (tmp_path / 'epoch_9.pth').write_text('')
     (tmp_path / 'notes.txt').write_text('')
-    assert claim_folder(tmp_path, '*.pth', overwrite=True) == tmp_path
     (tmp_path / 'scores').mkdir()
     (tmp_path / 'scores' / 'batch.npy').write_text('')
-    claim_folder(tmp_path, 'scores', overwrite=True)
+    holds = '*.pth', 'scores'
+    check_folder(tmp_path, *holds, overwrite=True)
+    assert len(os.listdir(tmp_path)) == 3
+    assert claim_folder(tmp_path, *holds, overwrite=True) == tmp_path
     assert os.listdir(tmp_path) == ['notes.txt']
 
 

@@ -49,8 +49,7 @@ def main() -> None:
         for path in paths:
             ImageFolder(str(path))  # raises where there is no image
     out = Path(arguments.work_dir or (config.work_dir if config else 'work_dirs/compare_domains'))
-    for name in RESULTS if config is None else (*RESULTS, *names):
-        claim_folder(out, name, arguments.resume, arguments.overwrite)
+    claim_folder(out, *RESULTS, *(names if config else ()), resume=arguments.resume, overwrite=arguments.overwrite)
 
     if config is not None:
         rankings = [run_search(config, arguments.checkpoint, out / name, arguments.tasks or list(TASKS),

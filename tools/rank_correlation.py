@@ -52,8 +52,7 @@ def main() -> None:
     archs = choose_archs(own, ranking, space, arguments.num, arguments.seed, say)
     judge = make_judge(arguments, meta, config) if arguments.score else None
     folder = Path(arguments.work_dir or (config.work_dir if config else 'work_dirs/rank_correlation'))
-    for name in RESULTS:
-        claim_folder(folder, name, arguments.resume, arguments.overwrite)
+    claim_folder(folder, *RESULTS, resume=arguments.resume, overwrite=arguments.overwrite)
 
     if ranking is None:
         settings = dict(archs=sorted(map(str, archs)), group_edges=space_groups(config, space, meta['stem_kernel']).edges,

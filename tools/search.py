@@ -56,8 +56,7 @@ def main() -> None:
     cli.join_processes(arguments.launcher, TIMEOUT)
     config.merge_from_dict({'env_cfg.dist_cfg.timeout': TIMEOUT.total_seconds()})
     if os.environ.get('RANK', '0') == '0':
-        for earlier in ('scores', *FILES):
-            claim_folder(config.work_dir, earlier, arguments.resume, arguments.overwrite)
+        claim_folder(config.work_dir, 'scores', *FILES, resume=arguments.resume, overwrite=arguments.overwrite)
     runner = Runner.from_cfg(config)
     runner.test()
     if is_main_process():

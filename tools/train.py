@@ -1,16 +1,21 @@
 """Train a supernet by self-supervised learning: python tools/train.py CONFIG."""
 
 import argparse
+import pathlib
 
 import import_guard  # noqa: F401
 
+from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 from torch.cuda import is_available as has_cuda
 
 from gaia_ssl import cli
 from gaia_ssl.checkpoint import latest_checkpoint, load_checkpoint
 from gaia_ssl.engine.hooks.sandwich_sampler_hook import check_batch_size
-from gaia_ssl.files import claim_folder
+from gaia_ssl.errors import UserError
+from gaia_ssl.files import check_folder, claim_folder
+
+CHECKPOINTS = ('epoch_*.pth', 'iter_*.pth', 'best_*.pth')
 
 
 def main() -> None:
@@ -24,12 +29,17 @@ def main() -> None:
     arguments = parser.parse_args()
 
     config = cli.load_config(arguments)
-    claim_folder(config.work_dir, '*.pth', resume=bool(arguments.resume), overwrite=arguments.overwrite)
+    earlier = dict(resume=bool(arguments.resume), overwrite=arguments.overwrite)
+    check_folder(config.work_dir, *CHECKPOINTS, **earlier)
     if arguments.resume:
         config.load_from = latest_checkpoint(config.work_dir) if arguments.resume == 'auto' else arguments.resume
         config.resume = config.load_from is not None
     if config.get('load_from'):
         load_checkpoint(config.load_from)  # refuses what is broken or would run code, before the run starts
+        start = pathlib.Path(config.load_from).resolve()
+        replaced = start.parent == pathlib.Path(config.work_dir).resolve() and any(map(start.match, CHECKPOINTS))
+        if replaced and arguments.overwrite and not arguments.resume:
+            raise UserError(f'{config.load_from} would be removed by --overwrite; choose another --work-dir')
     if arguments.amp:
         config.optim_wrapper.type = 'AmpOptimWrapper' if has_cuda() else 'gaia_ssl.AutocastOptimWrapper'
     if arguments.auto_scale_lr:
@@ -37,6 +47,8 @@ def main() -> None:
     cli.join_processes(arguments.launcher)
     runner = Runner.from_cfg(config)
     check_batch_size(runner)
+    if is_main_process():
+        claim_folder(config.work_dir, *CHECKPOINTS, **earlier)  # only now: what has failed by here replaces nothing
     runner.train()
 
 

@@ -83,8 +83,7 @@ class Comparison:
         for each in (arch, resnet50):
             self.task.fill(BACKBONE, {**meta, 'arch': str(each), **self._cost})  # it may not fit the task
         self.metrics = METRICS.get(task.name.removesuffix('_small'), ('accuracy/top1', ))
-        for holds in (RESULTS, TABLE, EXPORTS, RUNS):
-            claim_folder(self.folder, holds, resume, overwrite)
+        claim_folder(self.folder, RESULTS, TABLE, EXPORTS, RUNS, resume=resume, overwrite=overwrite)
         self.record = EvaluationRecord(self.folder / RESULTS, dict(
             checkpoint_sha256=file_hash(checkpoint), task=task.name, data=task.data.root, images=task.data.num_images,
             archs={start: str(arch) for start, arch in self.archs.items()}, overrides=overrides or {},

@@ -151,6 +151,13 @@ def test_a_used_output_folder(tool, paths):
         assert path.stat().st_mtime_ns == before
         assert tool(*command, '--overwrite') is None
         assert path.stat().st_mtime_ns > before
+    checkpoint, own = paths.root / 'train' / 'epoch_1.pth', paths.root / 'train' / 'pretrained.pth'
+    own.write_bytes(checkpoint.read_bytes())
+    assert 'larger than the data' in tool(*train, '--overwrite', '--cfg-options', 'train_dataloader.batch_size=9')
+    assert 'would be removed' in tool(*train, '--overwrite', '--cfg-options', f'load_from={checkpoint}')
+    assert checkpoint.is_file()
+    assert tool(*train, '--overwrite', '--cfg-options', 'train_dataloader.batch_size=2') is None
+    assert own.is_file()
     assert tool(*train, '--resume') is None
     assert tool(*search, '--resume') is None
     assert 'is a file' in tool('export', paths.checkpoint, SMALL, paths.config, '--data', paths.data)
