@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import pytest
+from mmengine.config import Config
 from PIL import Image
 
 from gaia_ssl import Arch, ArchSpace
-from gaia_ssl.export import export_subnet, prepare_task
+from gaia_ssl.errors import UserError
+from gaia_ssl.export import downstream_config_path, export_subnet, prepare_task
+from gaia_ssl.export.task_data import TaskData
+from gaia_ssl.export.tasks import TASKS
 from tests import tiny
 
 RESNET = Arch.parse('8-8x3-16x4-32x6-64x3')
@@ -87,6 +92,26 @@ def export(folder: pathlib.Path, tasks: Sequence[str] = tuple(MAKERS), arch: Arc
     images = tiny.photos(folder / 'images', 5)
     return export_subnet(str(checkpoint), arch, str(images), folder / 'out', resolution=64, batch_size=4, tasks=prepared,
                          report=_quiet)
+
+
+def read(task: str, folder: str | pathlib.Path, small: bool = False,
+         report: Callable[[str], None] = lambda line: None) -> TaskData:
+    """What the reader of a task makes of ``folder``."""
+    return TASKS[task].read(Config.fromfile(downstream_config_path(task, small)), str(folder), report)
+
+
+def refused(task: str, folder: str | pathlib.Path, message: str, small: bool = False) -> None:
+    """Reading ``folder`` ends in one line that matches ``message``."""
+    with pytest.raises(UserError, match=message) as info:
+        read(task, folder, small)
+    assert '\n' not in str(info.value)
+
+
+def edit(path: pathlib.Path, change: Callable[[dict], object]) -> None:
+    """Change the content of a JSON file."""
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
 
 
 def _quiet(line: str) -> None:

@@ -16,7 +16,7 @@ from rich.console import Console
 from gaia_ssl import ArchSpace, cli
 from gaia_ssl.checkpoint import load_checkpoint
 from gaia_ssl.datasets import ImageFolder
-from gaia_ssl.engine.run_search import check_search_config, run_search
+from gaia_ssl.engine.run_search import SEARCH_FILES, check_search_config, run_search
 from gaia_ssl.errors import UserError
 from gaia_ssl.evaluation.arch_table import read_scores
 from gaia_ssl.evaluation.rank_correlation import MIN_ARCHS, notes_of
@@ -49,7 +49,8 @@ def main() -> None:
         for path in paths:
             ImageFolder(str(path))  # raises where there is no image
     out = Path(arguments.work_dir or (config.work_dir if config else 'work_dirs/compare_domains'))
-    claim_folder(out, *RESULTS, *(names if config else ()), resume=arguments.resume, overwrite=arguments.overwrite)
+    earlier = [f'{name}/{file}' for name in names if config is not None for file in SEARCH_FILES]
+    claim_folder(out, *RESULTS, *earlier, resume=arguments.resume, overwrite=arguments.overwrite)
 
     if config is not None:
         rankings = [run_search(config, arguments.checkpoint, out / name, arguments.tasks or list(TASKS),

@@ -4,6 +4,7 @@ SOURCE holds encoder_q.*, encoder_k.* and the queue; search and export take OUT.
 """
 
 import argparse
+import os
 from pathlib import Path
 
 import import_guard  # noqa: F401
@@ -22,16 +23,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('source', help="checkpoint of the paper's own code")
     parser.add_argument('out', help='checkpoint to write')
-    parser.add_argument('--config', default='configs/data/mocov2_r_supernet.py',
-                        help='config of the same supernet (default: %(default)s)')
+    parser.add_argument('--config', default=Path(__file__).parents[1] / 'configs/data/mocov2_r_supernet.py',
+                        help="config of the same supernet (default: the paper's, configs/data/mocov2_r_supernet.py)")
     parser.add_argument('--overwrite', action='store_true', help='replace OUT')
     arguments = parser.parse_args()
 
     out = Path(arguments.out)
     if out.is_dir() or (out.exists() and not arguments.overwrite):
         raise UserError(f'{out} exists already; replace a file with --overwrite, or choose another')
-    model = build_supernet(arguments.config)
     source = load_checkpoint(arguments.source, with_config=True)
+    model = build_supernet(arguments.config)
     converted = convert_reference(source, model, arguments.source)
     converted['meta']['converted_from'] = dict(name=Path(arguments.source).name, sha256=file_hash(arguments.source))
     save_checkpoint(converted, out)
@@ -39,7 +40,7 @@ def main() -> None:
     print(f'{out}: {len(converted["state_dict"])} tensors, a supernet of {len(space)} archs, {space.min} … {space.max}')
 
 
-def build_supernet(path: str) -> SupernetMoCo:
+def build_supernet(path: str | os.PathLike) -> SupernetMoCo:
     """The model of a config."""
     config = cli.read_config(path)
     init_default_scope(config.get('default_scope', 'mmpretrain'))

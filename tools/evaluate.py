@@ -25,6 +25,8 @@ from gaia_ssl.evaluation import EvaluationRecord
 from gaia_ssl.files import claim_folder
 
 RESULTS = 'evaluation.json'
+FILES = (RESULTS, f'{RUNS}/backbone.pth', *(f'{RUNS}/{protocol}_seed*' for protocol in TRAINED))
+"""What an evaluation leaves in its folder."""
 
 
 def main() -> None:
@@ -43,8 +45,7 @@ def main() -> None:
     checkpoint = pathlib.Path(arguments.checkpoint).resolve()
     name = f"{checkpoint.parent.name}_{checkpoint.stem}_{judge.meta['arch']}"
     work_dir = pathlib.Path(arguments.work_dir or f'work_dirs/evaluate/{name}')
-    for folder, holds in ((work_dir, RESULTS), (work_dir / RUNS, '*')):
-        claim_folder(folder, holds, resume=arguments.resume, overwrite=arguments.overwrite)
+    claim_folder(work_dir, *FILES, resume=arguments.resume, overwrite=arguments.overwrite)
     record = EvaluationRecord(work_dir / RESULTS, judge.description())
     todo = [(protocol, seed) for protocol in dict.fromkeys(arguments.protocol)
             for seed in ([None] if protocol in SEEDLESS else dict.fromkeys(arguments.seeds)) if not record.has(protocol, seed)]

@@ -28,7 +28,8 @@ def main() -> None:
     parser.add_argument('arch', nargs='?', help='the subnet, e.g. 32-48x3-96x2-192x17-512x3; left out with --from')
     parser.add_argument('out', help='folder to write to')
     parser.add_argument('--for', action='append', default=[], dest='tasks', metavar='TASK',
-                        help=f'write the config of a downstream task, may be given several times: {", ".join(TASKS)}, or {ALL}')
+                        help=f'write the config of a downstream task, may be given several times: {", ".join(TASKS)}, or {ALL} '
+                        '(the first three)')
     parser.add_argument('--data', metavar='DIR',
                         help='the data of the tasks, or a folder that holds each under its usual name (coco/, VOCdevkit/, '
                         'cityscapes/); without --for, a folder of images to recalibrate batch norm on')
@@ -60,7 +61,7 @@ def main() -> None:
     arch = winner.arch if winner else Arch.parse(arguments.arch)
     tasks = [prepare_task(name, arguments.data, arguments.small) for name in names]
 
-    check_out(arguments.out, arguments.overwrite)
+    check_out(arguments.out, arguments.overwrite, arguments.checkpoint)
     own = tasks[0].data if tasks and arguments.images is None else None
     path = export_subnet(
         arguments.checkpoint, arch, own.images if own else arguments.images or arguments.data, arguments.out,

@@ -19,7 +19,7 @@ from rich.console import Console
 from gaia_ssl import Arch, ArchSpace, cli
 from gaia_ssl.checkpoint import file_hash, load_checkpoint
 from gaia_ssl.datasets.center_crops import CenterCrops
-from gaia_ssl.engine.run_search import check_search_config, run_search, space_groups
+from gaia_ssl.engine.run_search import SEARCH_FILES, check_search_config, run_search, space_groups
 from gaia_ssl.errors import UserError
 from gaia_ssl.evaluation.arch_table import read_scores
 from gaia_ssl.evaluation.rank_correlation import MIN_ARCHS, correlate, draw_archs
@@ -35,7 +35,8 @@ from gaia_ssl.search.task import TASKS
 
 KEEP_BYTES = 4e9
 """Images are kept decoded in memory if they take no more than this."""
-RESULTS = ('search', 'scores', 'subnets.csv', 'correlations.csv', 'correlations.json', 'scatter.png')
+RESULTS = ('subnets.csv', 'correlations.csv', 'correlations.json', 'scatter.png',
+           *(f'search/{name}' for name in SEARCH_FILES), *(f'scores/{score}.csv' for score in SCORES))
 
 
 def main() -> None:

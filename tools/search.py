@@ -13,9 +13,9 @@ from rich.console import Console
 
 from gaia_ssl import cli
 from gaia_ssl.checkpoint import load_checkpoint
-from gaia_ssl.engine.run_search import check_search_config
+from gaia_ssl.engine.run_search import SEARCH_FILES, check_search_config
 from gaia_ssl.files import claim_folder
-from gaia_ssl.search.outcome import FILES, read_winners
+from gaia_ssl.search.outcome import read_winners
 from gaia_ssl.search.trust import warnings_of, winners_table
 
 TIMEOUT = datetime.timedelta(days=7)
@@ -56,7 +56,7 @@ def main() -> None:
     cli.join_processes(arguments.launcher, TIMEOUT)
     config.merge_from_dict({'env_cfg.dist_cfg.timeout': TIMEOUT.total_seconds()})
     if os.environ.get('RANK', '0') == '0':
-        claim_folder(config.work_dir, 'scores', *FILES, resume=arguments.resume, overwrite=arguments.overwrite)
+        claim_folder(config.work_dir, *SEARCH_FILES, resume=arguments.resume, overwrite=arguments.overwrite)
     runner = Runner.from_cfg(config)
     runner.test()
     if is_main_process():

@@ -27,6 +27,12 @@ def center_crop_pipeline(resolution: int) -> list[dict]:
     ]
 
 
+def check_sizes(resolution: int | None, batch_size: int | None, max_images: int | None) -> None:
+    """Raise a UserError if any of what :class:`CenterCrops` takes is given and below 1."""
+    if any(size is not None and size < 1 for size in (resolution, batch_size, max_images)):
+        raise UserError('resolution, batch size and number of images must be 1 or more')
+
+
 @dataclasses.dataclass
 class CenterCrops:
     """Iterable over normalised batches ``(N, 3, resolution, resolution)`` of a folder; :attr:`labels` as classes if asked.
@@ -62,8 +68,7 @@ class CenterCrops:
     report: Callable[[str], None] = print
 
     def __post_init__(self) -> None:
-        if self.resolution < 1 or self.batch_size < 1 or (self.max_images is not None and self.max_images < 1):
-            raise UserError('resolution, batch size and number of images must be 1 or more')
+        check_sizes(self.resolution, self.batch_size, self.max_images)
         self.dataset = ImageFolder(self.folder, with_label=self.with_label, pipeline=center_crop_pipeline(self.resolution))
         chosen = [index for index in range(len(self.dataset)) if self.names is None or self._name(index) in self.names]
         if not chosen:

@@ -13,12 +13,15 @@ def class_folders(folder: str | os.PathLike) -> list[str]:
     """Names of the classes, the folders directly below ``folder``, sorted.
 
     Raises:
-        UserError: If the folder is missing or holds none.
+        UserError: If the folder is missing, holds none, or one is hidden.
     """
     folder = os.path.normpath(folder)
     if not os.path.isdir(folder):
         raise UserError(f'{folder}: no such folder; give labelled images as {folder}/CLASS/IMAGE')
     classes = find_folders(folder)[0]
+    hidden = next((name for name in classes if name.startswith('.')), None)
+    if hidden:
+        raise UserError(f'{os.path.join(folder, hidden)}: mmpretrain takes every folder for a class, also this one; remove it')
     if not classes:
         raise UserError(f'{folder}: no labels, because it has no folder a class; sort the images into {folder}/CLASS/')
     return classes

@@ -15,6 +15,6 @@ def images_fingerprint(paths: Sequence[str], root: str, report: Callable[[str], 
     digest = hashlib.sha256()
     progress = Progress(len(paths), 'files hashed', report)
     for path in paths:
-        digest.update(f'{os.path.relpath(path, root)}\0{file_hash(path)}\n'.encode())
+        digest.update(os.fsencode(f'{os.path.relpath(path, root)}\0{file_hash(path)}\n'))
         progress.advance()
     return digest.hexdigest()

@@ -82,9 +82,9 @@ class ImageFolder(CustomDataset):
         if not samples:
             raise UserError(f'ImageFolder: {self.ann_file} lists no image')
         if self.with_label and self.CLASSES is not None:
-            largest = max(sample['gt_label'] for sample in samples)
-            if largest >= len(self.CLASSES):
-                raise UserError(f'ImageFolder: {self.ann_file} names class {largest}, but there are {len(self.CLASSES)}, '
+            labels = {sample['gt_label'] for sample in samples}
+            if unknown := labels - set(range(len(self.CLASSES))):
+                raise UserError(f'ImageFolder: {self.ann_file} names class {max(unknown)}, but there are {len(self.CLASSES)}, '
                                 'numbered from 0')
         return samples
 

@@ -12,9 +12,15 @@ import pandas as pd
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from gaia_ssl.engine.loops.task_aware_search_loop import SCORES
 from gaia_ssl.errors import UserError
+from gaia_ssl.search import journal
+from gaia_ssl.search.outcome import FILES
 from gaia_ssl.search.ranking import read_ranking
 from gaia_ssl.space import ArchSpace, FlopsGroups
+
+SEARCH_FILES = (*FILES, *(f'{SCORES}/{name}' for name in journal.FILES))
+"""What a search leaves in its folder."""
 
 
 def check_search_config(config: Config, path: str) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Sized
 from fvcore.nn.precise_bn import update_bn_stats
 from torch import nn
 
+from gaia_ssl.errors import UserError
+
 
 def calibrate_bn(module: nn.Module, batches: Sized) -> None:
     """Set every running mean and variance to the pooled ones over all of ``batches``; the module ends in eval mode.
@@ -15,10 +17,19 @@ def calibrate_bn(module: nn.Module, batches: Sized) -> None:
     Args:
         module: Takes a batch ``(N, 3, H, W)``.
         batches: Iterable of such batches.
+
+    Raises:
+        UserError: If a layer has but one value a channel to average.
     """
     for child in module.modules():  # not module.train(), which leaves frozen stages in eval mode
         child.training = True
-    update_bn_stats(module, batches, num_iters=len(batches))
+    try:
+        update_bn_stats(module, batches, num_iters=len(batches))
+    except ValueError as error:
+        if 'more than 1 value per channel' not in str(error):
+            raise
+        raise UserError('batch norm cannot be calibrated on a single image this small; give more images, or a higher '
+                        'resolution') from error
     for child in module.modules():
         if getattr(child, 'running_var', None) is not None:
             child.running_var.clamp_(min=0)  # rounding may take that of a constant channel below zero

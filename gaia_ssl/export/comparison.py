@@ -15,6 +15,7 @@ import pandas as pd
 from mmengine.config import Config
 
 from gaia_ssl.checkpoint import file_hash, latest_checkpoint, load_checkpoint
+from gaia_ssl.datasets.center_crops import check_sizes
 from gaia_ssl.errors import UserError
 from gaia_ssl.evaluation import EvaluationRecord
 from gaia_ssl.export.hand_over import BACKBONE, export_subnet
@@ -32,6 +33,10 @@ from gaia_ssl.space.resnet50 import same_cost_resnet50
 STARTS = ('searched', 'resnet50', 'scratch')
 """The searched backbone; ResNet-50's shape at its cost, from the same supernet; the searched arch, untrained."""
 RESULTS, TABLE, EXPORTS, RUNS = 'comparison.json', 'comparison.csv', 'exports', 'runs'
+EXPORTED = STARTS[:2]
+"""The third takes the first one's export."""
+FILES = (RESULTS, TABLE, *(f'{EXPORTS}/{start}' for start in EXPORTED), *(f'{RUNS}/{start}_seed*' for start in STARTS))
+"""What a comparison leaves in its folder."""
 CONFIG, TEST, LOG = 'config.py', 'test', 'output.log'
 METRICS = {
     'coco-mask-rcnn': ('coco/bbox_mAP', 'coco/segm_mAP'),
@@ -61,8 +66,8 @@ class Comparison:
         overwrite: Replace it.
 
     Raises:
-        UserError: If the checkpoint cannot be used, the arch fits neither it nor the task, an override or a number is wrong, or
-            ``work_dir`` holds another comparison. Nothing is written or removed then.
+        UserError: If the checkpoint cannot be used, the arch does not fit it or the task, a number is below 1, an override sets
+            the length in another unit, or ``work_dir`` holds another comparison. Nothing is written or removed then.
     """
 
     def __init__(self, checkpoint: str, arch: Arch, task: PreparedTask, work_dir: str, overrides: dict[str, Any] | None = None,
@@ -74,8 +79,9 @@ class Comparison:
         self.folder = pathlib.Path(work_dir)
         self._checkpoint, self._gpus, self._report = checkpoint, gpus, report
         meta = read_supernet_meta(load_checkpoint(checkpoint), checkpoint)
-        self._calibration = dict(calibration or {})
-        self._calibration['resolution'] = self._calibration.get('resolution') or RESOLUTIONS[meta['stem_kernel']]
+        self._calibration = {name: value for name, value in (calibration or {}).items() if value is not None}
+        self._calibration.setdefault('resolution', RESOLUTIONS[meta['stem_kernel']])
+        check_sizes(*map(self._calibration.get, ('resolution', 'batch_size', 'max_images')))
         meta['space'].check_fits(arch)
         self._cost = dict(resolution=self._calibration['resolution'], stem_kernel=meta['stem_kernel'])
         resnet50 = same_cost_resnet50(arch, meta['space'], **self._cost)
@@ -83,7 +89,7 @@ class Comparison:
         for each in (arch, resnet50):
             self.task.fill(BACKBONE, {**meta, 'arch': str(each), **self._cost})  # it may not fit the task
         self.metrics = METRICS.get(task.name.removesuffix('_small'), ('accuracy/top1', ))
-        claim_folder(self.folder, RESULTS, TABLE, EXPORTS, RUNS, resume=resume, overwrite=overwrite)
+        claim_folder(self.folder, *FILES, resume=resume, overwrite=overwrite)
         self.record = EvaluationRecord(self.folder / RESULTS, dict(
             checkpoint_sha256=file_hash(checkpoint), task=task.name, data=task.data.root, images=task.data.num_images,
             archs={start: str(arch) for start, arch in self.archs.items()}, overrides=overrides or {},
@@ -101,7 +107,7 @@ class Comparison:
 
     def export(self) -> None:
         """Write the two backbones with the task's config; the third start takes the first one's config."""
-        for start in ('searched', 'resnet50'):
+        for start in EXPORTED:
             folder = self.folder / EXPORTS / start
             if not (folder / 'README.md').is_file():  # the last file that is written
                 self._report(f'{start}: {self.archs[start]}')

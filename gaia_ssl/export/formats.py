@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 import os
 import pathlib
@@ -93,9 +93,12 @@ def _check_formats(formats: Iterable[str]) -> None:
     for name in formats:
         if name not in FORMATS:
             raise UserError(f"'{name}' is not a format; choose from {', '.join(FORMATS)}")
-        missing = [package for package in _ONNX_PACKAGES if name == 'onnx' and importlib.util.find_spec(package) is None]
-        if missing:
-            raise UserError(f"the format onnx needs {', '.join(missing)}; run: python -m pip install -r requirements/onnx.txt")
+        for package in _ONNX_PACKAGES if name == 'onnx' else ():
+            try:
+                importlib.import_module(package)
+            except ImportError as error:
+                raise UserError(f'the format onnx needs {package}, which cannot be imported ({str(error).splitlines()[0]}); '
+                                'run: python -m pip install -r requirements/onnx.txt') from error
 
 
 def _write_onnx(subnet: SubnetResNet, path: pathlib.Path, resolution: int, meta: dict) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import tempfile
 from collections.abc import Callable, Sequence
 
 import gaia_ssl
@@ -17,7 +18,6 @@ from gaia_ssl.export.model_card import model_card
 from gaia_ssl.export.tasks import TASKS, PreparedTask
 from gaia_ssl.export.verify import verify_subnet
 from gaia_ssl.export.winner import Winner
-from gaia_ssl.files import atomic_path
 from gaia_ssl.models import extract_subnet
 from gaia_ssl.models.supernet_meta import read_supernet_meta, student_backbone
 from gaia_ssl.space import Arch
@@ -63,7 +63,7 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
     subnet = extract_subnet(supernet, arch)
     path = pathlib.Path(out).resolve() / BACKBONE
     normalisation = {name: supernet_meta[name] for name in ('mean', 'std', 'to_rgb')}
-    resolution = resolution or RESOLUTIONS[supernet.stem_kernel]
+    resolution = RESOLUTIONS[supernet.stem_kernel] if resolution is None else resolution
     described = dict(arch=str(arch), stem_kernel=supernet.stem_kernel, resolution=resolution, **normalisation)
     configs = {task.name: task.fill(path, described) for task in tasks}  # before long work starts: they may not fit
 
@@ -89,24 +89,39 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
         search=None if winner is None else winner.to_dict(),
         gaia_ssl_version=gaia_ssl.__version__,
     )
-    for earlier in _files_of_an_export(path.parent):
-        earlier.unlink()
-    save_checkpoint(dict(state_dict=subnet.state_dict(), meta=dict(gaia_ssl=meta)), path)
-    write_formats(subnet, path.parent, formats, resolution, meta, probe, report)
-    for name, config in configs.items():
-        # The folder may be moved: mmengine puts the config's own folder in this place.
-        _write(path.with_name(f'{name}.py'), config.pretty_text.replace(str(path), '{{ fileDirname }}/' + BACKBONE))
-    _write(path.with_name(CARD), model_card(meta, winner, tasks))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix='.export.', dir=path.parent) as temporary:
+        new = pathlib.Path(temporary)
+        save_checkpoint(dict(state_dict=subnet.state_dict(), meta=dict(gaia_ssl=meta)), new / BACKBONE)
+        write_formats(subnet, new, formats, resolution, meta, probe, report)
+        for name, config in configs.items():
+            # The folder may be moved: mmengine puts the config's own folder in this place, which may hold quotes.
+            movable = config.pretty_text.replace(repr(str(path)), f'"""{{{{ fileDirname }}}}/{BACKBONE}"""')
+            (new / f'{name}.py').write_text(movable, encoding='utf-8')
+        (new / CARD).write_text(model_card(meta, winner, tasks), encoding='utf-8')
+        _replace_export(path.parent, new)
     return path
 
 
-def check_out(out: str | os.PathLike, overwrite: bool) -> None:
-    """Whether an export may go into ``out``.
+def _replace_export(folder: pathlib.Path, new: pathlib.Path) -> None:
+    """Move the whole export ``new`` into ``folder``, the model card last, and remove what only the earlier one had."""
+    earlier, files = _files_of_an_export(folder), _files_of_an_export(new)
+    for file in reversed(files):
+        file.replace(folder / file.name)
+    for file in earlier:
+        if file.name not in {each.name for each in files}:
+            file.unlink()
+
+
+def check_out(out: str | os.PathLike, overwrite: bool, checkpoint: str | os.PathLike) -> None:
+    """Whether an export of ``checkpoint`` may go into ``out``.
 
     Raises:
-        UserError: If it would replace an earlier export and is not meant to, or a file that is none's.
+        UserError: If it would replace an earlier export and is not meant to, a file that is none's, or the checkpoint.
     """
     out = pathlib.Path(out)
+    if (out / BACKBONE).resolve() == pathlib.Path(checkpoint).resolve():
+        raise UserError(f'{checkpoint}: the supernet itself would be replaced; choose another folder')
     if out.exists() and not out.is_dir():
         raise UserError(f'{out} is a file; give a folder for the output')
     there = _files_of_an_export(out)
@@ -120,8 +135,3 @@ def _files_of_an_export(folder: pathlib.Path) -> list[pathlib.Path]:
     """Those in ``folder`` with a name that an export writes, ``backbone.pth`` last: what lies beside it is an export's."""
     names = (CARD, *(f'{name}{size}.py' for name in TASKS for size in ('', '_small')), *FORMATS.values(), BACKBONE)
     return [folder / name for name in names if (folder / name).is_file()]
-
-
-def _write(path: pathlib.Path, text: str) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding='utf-8')

@@ -34,12 +34,12 @@ _TASK = """
 ## {name}
 
 {classes} classes, {images:,} training images; {run.iterations:,} iterations of {run.total_batch} images ({run.processes} x
-{run.batch_size}), {run.optimizer}, learning rate {run.lr:g}.
+{run.batch_size}), {run.optimizer}, learning rate {run.lr:g}. In this folder:
 
 ```bash
 TOOLS=$(python -c 'import {toolbox} as box; print(box.__path__[0])')/.mim/tools
 {train}
-python $TOOLS/test.py {name}.py work_dirs/{name}/{run.checkpoint}
+python "$TOOLS"/test.py {name}.py work_dirs/{name}/{run.checkpoint}
 ```
 """
 
@@ -70,7 +70,8 @@ def _search(winner: Winner | None) -> Iterator[tuple[str, str]]:
         interval = f", 95 % interval {scores['low']:.4g} to {scores['high']:.4g}"
     yield f'similarity to the supernet, {winner.features}', f"{scores['similarity']:.4g}{interval}"
     tied = f", {scores['tied']} archs cannot be told from it" if scores.get('tied') is not None else ''
-    yield 'place', f'best of the group {winner.group}{tied}'
+    size = f" at {search['resolution']} px" if 'resolution' in search else ''
+    yield 'place', f'best of the group {winner.group}{size}{tied}'
     yield 'searched on', f"{search.get('images')} images, SHA-256 of their list {_short(search.get('image_list_sha256'))}"
 
 
@@ -91,9 +92,9 @@ def _origin(meta: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def _commands(task: PreparedTask) -> str:
     run = task.run
     work_dir = f'--work-dir work_dirs/{task.name}'
-    train = f'python $TOOLS/train.py {task.name}.py {work_dir}'
+    train = f'python "$TOOLS"/train.py {task.name}.py {work_dir}'
     if run.processes > 1:
-        train = (f'bash $TOOLS/dist_train.sh {task.name}.py {run.processes} {work_dir}\n'
+        train = (f'bash "$TOOLS"/dist_train.sh {task.name}.py {run.processes} {work_dir}\n'
                  '# or on one GPU, the learning rate scaled to its batch:\n'
                  f'{train} --cfg-options auto_scale_lr.enable=True')
     return _TASK.format(name=task.name, toolbox=task.task.toolbox, classes=len(task.data.classes), images=task.data.num_images,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from mmengine.config import Config
 
 from gaia_ssl.export.backbone_config import LOADERS, backbone_config, check_strides, drop_helpers
-from gaia_ssl.export.task_data import cityscapes_image_suffix
+from gaia_ssl.export.cityscapes_data import cityscapes_image_suffix
 from gaia_ssl.space import Arch
 
 

@@ -9,12 +9,16 @@ from collections.abc import Callable, Sequence
 from mmengine.config import Config
 
 from gaia_ssl.errors import UserError
+from gaia_ssl.export.cityscapes_data import read_cityscapes
+from gaia_ssl.export.class_folder_data import read_class_folders
 from gaia_ssl.export.classification_config import fill_classifier
+from gaia_ssl.export.coco_data import read_coco
 from gaia_ssl.export.detector_config import fill_detector
 from gaia_ssl.export.downstream import downstream_config_path
 from gaia_ssl.export.run_summary import RunSummary, summarise_run
 from gaia_ssl.export.segmentor_config import fill_segmentor
-from gaia_ssl.export.task_data import TaskData, read_cityscapes, read_class_folders, read_coco, read_voc
+from gaia_ssl.export.task_data import TaskData
+from gaia_ssl.export.voc_data import read_voc
 
 ALL = 'all'
 
@@ -76,7 +80,7 @@ class PreparedTask:
 
 
 def task_names(names: Sequence[str]) -> list[str]:
-    """``names``, each once; for ``all``, all but classification, whose four tasks take other folders.
+    """``names``, each once; ``all`` stands for all but classification, whose four tasks take other folders.
 
     Raises:
         UserError: If one is unknown.
@@ -85,7 +89,7 @@ def task_names(names: Sequence[str]) -> list[str]:
         if name not in TASKS and name != ALL:
             raise UserError(f"'{name}' is not a downstream task; choose from {', '.join(TASKS)}, {ALL}")
     dense = [name for name, task in TASKS.items() if task is not _CLASSIFICATION]
-    return dense if ALL in names else list(dict.fromkeys(names))
+    return list(dict.fromkeys(each for name in names for each in (dense if name == ALL else [name])))
 
 
 def prepare_task(name: str, data: str, small: bool = False, report: Callable[[str], None] = print) -> PreparedTask:

@@ -19,6 +19,8 @@ from gaia_ssl.files import atomic_path
 _HEADER = struct.Struct('<4sIIII')  # magic, image batch, unit, bytes of the payload, CRC-32 of all that follows the magic
 _MAGIC = b'gaia'
 SETTINGS = 'settings.json'
+FILES = (SETTINGS, '*.journal')
+"""What lies in its folder."""
 
 
 class ScoreJournal:

@@ -206,6 +206,22 @@ def test_real_trainings_are_compared_and_kept(checkpoint, data, tmp_path, tool):
     assert {path: path.stat().st_mtime_ns for path in work.rglob('*.pth')} == before
 
 
+def test_nothing_but_a_comparison_is_replaced(exported, checkpoint, data, tool):
+    work = exported.folder
+    own = [work / 'runs' / 'events.tfevents', work / 'exports' / 'mine.txt', work / 'runs' / 'mine' / 'epoch_1.pth']
+    for path in own:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text('mine')
+    made = work / 'exports' / 'searched' / 'backbone.pth'
+    command = [checkpoint, ARCH, '--for', 'classification', '--small', '--data', data, '--work-dir', work, '--overwrite']
+    for words, message in ((['--max-images', 0], 'number of images must be 1 or more'), (['--seeds', -1], '--seeds has -1'),
+                           (['--resolution', 0], 'must be 1 or more')):
+        status, said = tool(*command, *words)
+        assert status == 1 and message in said and made.is_file(), said
+    compare(checkpoint, data, work, resume=False, overwrite=True)
+    assert not made.exists() and [path.read_text() for path in own] == ['mine'] * 3
+
+
 def test_wrong_calls(checkpoint, data, tmp_path, tool):
     command = [checkpoint, ARCH, '--data', data, '--work-dir', tmp_path / 'work', '--for']
     for words, message in ((['imagenet'], "'imagenet' is not a downstream task; choose from coco-mask-rcnn"),

@@ -1,4 +1,5 @@
 import hashlib
+import os
 
 import pytest
 import torch
@@ -120,6 +121,20 @@ def test_a_checkpoint_whose_weights_do_not_fit_its_space(checkpoint):
     with pytest.raises(UserError, match='do not fit its own space.*conv1.weight') as info:
         student_backbone(content, 'supernet.pth')
     assert '\n' not in str(info.value)
+
+
+def test_a_single_image(checkpoint, tmp_path):
+    data = tiny.photos(tmp_path / 'one', 1)
+    assert export(checkpoint, data, tmp_path / 'out', resolution=64).is_file()
+    with pytest.raises(UserError, match='a single image this small; give more images, or a higher resolution'):
+        export(checkpoint, data, tmp_path / 'small', resolution=8)
+    assert not (tmp_path / 'small').exists()
+
+
+def test_a_name_that_is_no_unicode(checkpoint, data, tmp_path):
+    first = sorted(data.iterdir())[0]
+    first.rename(os.fsdecode(os.fsencode(data) + b'/\xff.png'))
+    assert export(checkpoint, data, tmp_path / 'out').is_file()
 
 
 def test_no_images(checkpoint, tmp_path):

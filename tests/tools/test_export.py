@@ -8,6 +8,7 @@ from mmengine.config import Config
 
 from gaia_ssl import cli
 from gaia_ssl.checkpoint import file_hash
+from gaia_ssl.export.verify import VerificationError
 from tests import downstream_data, tiny
 
 ARCH = '5-6x2-7x1-9x1-13x1'
@@ -97,6 +98,33 @@ def test_an_earlier_export_is_replaced_whole(export, paths):
     assert meta_of(paths)['arch'] == OTHER
 
 
+def test_an_export_that_fails_leaves_the_earlier_one(export, paths, monkeypatch):
+    export(paths.checkpoint, ARCH, paths.out, '--for', TASK, '--data', paths.data, '--resolution', 32)
+    before = {path.name: path.read_bytes() for path in paths.out.iterdir()}
+    monkeypatch.setattr('gaia_ssl.export.formats.TOLERANCE', -1.0)
+    with pytest.raises(VerificationError):
+        export(paths.checkpoint, OTHER, paths.out, '--data', paths.images, '--resolution', 32, '--overwrite')
+    assert {path.name: path.read_bytes() for path in paths.out.iterdir()} == before
+
+
+def test_the_supernet_is_not_replaced(export, paths):
+    checkpoint = paths.checkpoint.rename(paths.checkpoint.with_name('backbone.pth'))
+    before = checkpoint.read_bytes()
+    for flags in ([], ['--overwrite']):
+        line = export(checkpoint, ARCH, checkpoint.parent, '--data', paths.images, *flags)
+        assert 'the supernet itself would be replaced; choose another folder' in line
+    assert checkpoint.read_bytes() == before
+
+
+@pytest.mark.parametrize('begin, end', [('plain', "john's"), ("john's", 'plain'), ('both \' and "', 'both " and \'')])
+def test_the_folder_can_be_moved(export, paths, tmp_path, begin, end):
+    export(paths.checkpoint, ARCH, tmp_path / begin, '--for', 'voc-faster-rcnn-c4', '--data', paths.data, '--resolution', 32)
+    folder = (tmp_path / begin).rename(tmp_path / f'moved {end}')
+    model = Config.fromfile(folder / 'voc-faster-rcnn-c4.py').model
+    for part in (model.backbone, model.roi_head.shared_head):
+        assert part.init_cfg.checkpoint == str(folder / 'backbone.pth')
+
+
 @pytest.mark.parametrize('name', ['README.md', 'classification.py', 'backbone.onnx'])
 def test_a_file_of_the_user_is_left(export, paths, name):
     paths.out.mkdir()
@@ -105,6 +133,13 @@ def test_a_file_of_the_user_is_left(export, paths, name):
         line = export(paths.checkpoint, ARCH, paths.out, '--images', paths.images, *flags)
         assert f'{name} is not that of an export' in line
     assert (paths.out / name).read_text() == 'mine'
+
+
+def test_all_and_another(export, paths):
+    (paths.data / 'imagenet').symlink_to(tiny.labelled_photos(paths.data.parent / 'labelled'))
+    export(paths.checkpoint, ARCH, paths.out, '--for', 'all', '--for', 'imagenet-linear', '--data', paths.data, '--images',
+           paths.images, '--resolution', 32)
+    assert {'cityscapes-fcn.py', 'coco-mask-rcnn.py', 'imagenet-linear.py', 'voc-faster-rcnn-c4.py'} <= files(paths.out)
 
 
 def test_some_tasks_small_on_other_images(export, paths):
@@ -159,6 +194,7 @@ def test_the_winner_of_a_search(export, paths):
     (['--from', 'BEST', '--for', 'cityscapes-fcn', '--data', 'DATA'], 'has no winner for c4-c5, but for c2-c5'),
     (['--from', 'BEST', '--for', TASK, '--data', 'DATA', '--group', '5-6'], "has no group '5-6'"),
     (['ARCH', '--data', 'IMAGES', '--format', 'tflite'], "'tflite' is not a format; choose from onnx"),
+    (['ARCH', '--data', 'IMAGES', '--resolution', '0'], 'resolution, batch size and number of images must be 1 or more'),
     (['9-8x1-8x1-8x1-8x1', '--for', 'all', '--data', 'DATA'], 'larger than the supernet'),
 ])
 def test_wrong_calls(export, paths, arguments, message):

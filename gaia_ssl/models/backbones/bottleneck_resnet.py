@@ -92,10 +92,11 @@ class BottleneckResNet(BaseModule):
         super().__init__(init_cfg or dict(type='Kaiming', layer='Conv2d'))
         if stem_kernel not in STEM_KERNELS:
             raise UserError(f'stem_kernel is {stem_kernel}; use 7 (images of about 224 px) or 3 (about 32 px)')
-        if len(strides) != 4 or len(dilations) != 4:
-            raise UserError(f'strides {tuple(strides)} and dilations {tuple(dilations)} must have 4 entries, one a stage')
         if not 1 <= num_stages <= 4:
             raise UserError(f'num_stages is {num_stages}; use 1 to 4')
+        if not {len(strides), len(dilations)} <= {num_stages, 4}:
+            raise UserError(f'strides {tuple(strides)} and dilations {tuple(dilations)} must have {num_stages} entries, one a '
+                            'stage')
         out_indices = range(num_stages) if out_indices is None else out_indices
         if not out_indices or not set(out_indices) <= set(range(num_stages)):
             choices = ', '.join(f'{stage} (C{stage + 2})' for stage in range(num_stages))

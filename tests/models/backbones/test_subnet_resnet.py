@@ -133,6 +133,15 @@ def test_checkpointing_gives_the_same_gradients():
         assert torch.equal(one.grad, other.grad), name
 
 
+def test_three_stages_take_three_strides_as_in_mmdets_c4_configs():
+    mmdet = pytest.importorskip('mmdet.models.backbones')
+    settings = dict(num_stages=3, strides=(1, 2, 2), dilations=(1, 1, 1), out_indices=(2, ))
+    images = torch.randn(1, 3, 64, 64)
+    [theirs] = mmdet.ResNet(50, base_channels=8, **settings)(images)
+    [ours] = SubnetResNet('8-8x3-16x4-32x6-64x3', **settings)(images)
+    assert ours.shape == theirs.shape
+
+
 def test_stem_of_small_images_keeps_the_size():
     outs = SubnetResNet(TINY, stem_kernel=3)(torch.randn(2, 3, 32, 24))
     assert [tuple(out.shape) for out in outs] == [(2, 16, 32, 24), (2, 32, 16, 12), (2, 32, 8, 6), (2, 48, 4, 3)]
@@ -142,6 +151,7 @@ def test_stem_of_small_images_keeps_the_size():
     (dict(arch='resnet50'), 'is not an arch'),
     (dict(stem_kernel=5), 'stem_kernel is 5'),
     (dict(strides=(1, 2)), 'must have 4 entries'),
+    (dict(num_stages=3, strides=(1, 2)), 'must have 3 entries'),
     (dict(dilations=(1, 1, 1, 1, 1)), 'must have 4 entries'),
     (dict(out_indices=()), 'out_indices'),
     (dict(out_indices=(1, 4)), 'out_indices'),
