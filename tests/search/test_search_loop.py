@@ -13,6 +13,7 @@ from mmengine.runner import Runner
 from PIL import Image
 
 from gaia_ssl.engine import TaskAwareSearchLoop
+from gaia_ssl.engine.run_search import SEARCH_FILES
 from gaia_ssl.errors import UserError
 from gaia_ssl.files import claim_folder
 from gaia_ssl.precision import computes_bfloat16
@@ -51,7 +52,7 @@ def runner(paths, **test_cfg) -> Runner:
 
 def start_over(paths) -> None:
     """What tools/search.py --overwrite does before the loop."""
-    claim_folder(paths[0].parent / 'run', 'scores', overwrite=True)
+    claim_folder(paths[0].parent / 'run', *SEARCH_FILES, overwrite=True)
 
 
 def table(paths) -> pd.DataFrame:

@@ -157,7 +157,10 @@ def test_a_used_output_folder(tool, paths):
     assert 'would be removed' in tool(*train, '--overwrite', '--cfg-options', f'load_from={checkpoint}')
     assert checkpoint.is_file()
     assert tool(*train, '--overwrite', '--cfg-options', 'train_dataloader.batch_size=2') is None
-    assert own.is_file()
+    notes = paths.root / 'search' / 'scores' / 'notes.txt'
+    notes.touch()
+    assert tool(*search, '--overwrite') is None
+    assert own.is_file() and notes.is_file()
     assert tool(*train, '--resume') is None
     assert tool(*search, '--resume') is None
     assert 'is a file' in tool('export', paths.checkpoint, SMALL, paths.config, '--data', paths.data)
