@@ -7,7 +7,7 @@ import datetime
 import errno
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -106,6 +106,12 @@ def read_archs(text: str) -> str | int | list[str]:
         return [line.strip() for line in Path(text).read_text(encoding='utf-8').splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"--archs is '{text}'; give 'all', a number a group, or a text file with an arch a line") from error
+
+
+def check_seeds(seeds: Sequence[int]) -> None:
+    """Raise a UserError if one of ``--seeds`` is negative."""
+    if min(seeds) < 0:
+        raise UserError(f'--seeds has {min(seeds)}; give numbers of 0 or more')
 
 
 def join_processes(launcher: str, timeout: datetime.timedelta | None = None) -> None:

@@ -81,6 +81,10 @@ def cityscapes(root: pathlib.Path, suffix: str = '.png') -> pathlib.Path:
     return root
 
 
+def _quiet(line: str) -> None:
+    pass
+
+
 MAKERS = {'coco-mask-rcnn': coco, 'voc-faster-rcnn-c4': voc, 'cityscapes-fcn': cityscapes}
 
 
@@ -95,7 +99,7 @@ def export(folder: pathlib.Path, tasks: Sequence[str] = tuple(MAKERS), arch: Arc
 
 
 def read(task: str, folder: str | pathlib.Path, small: bool = False,
-         report: Callable[[str], None] = lambda line: None) -> TaskData:
+         report: Callable[[str], None] = _quiet) -> TaskData:
     """What the reader of a task makes of ``folder``."""
     return TASKS[task].read(Config.fromfile(downstream_config_path(task, small)), str(folder), report)
 
@@ -112,10 +116,6 @@ def edit(path: pathlib.Path, change: Callable[[dict], object]) -> None:
     content = json.loads(path.read_text())
     change(content)
     path.write_text(json.dumps(content))
-
-
-def _quiet(line: str) -> None:
-    pass
 
 
 def _pictures(folder: pathlib.Path, names: Sequence[str]) -> None:

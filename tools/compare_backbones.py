@@ -32,8 +32,7 @@ def main() -> None:
     arch = Arch.parse(arguments.arch)
     if arguments.task not in TASKS:
         raise UserError(f"'{arguments.task}' is not a downstream task; choose from {', '.join(TASKS)}")
-    if min(arguments.seeds) < 0:
-        raise UserError(f'--seeds has {min(arguments.seeds)}; give numbers of 0 or more')
+    cli.check_seeds(arguments.seeds)
     task = prepare_task(arguments.task, arguments.data, arguments.small)
     work_dir = arguments.work_dir or f'work_dirs/compare/{task.name}_{arch}'
     calibration = dict(resolution=arguments.resolution, max_images=arguments.max_images)

@@ -33,8 +33,7 @@ def main() -> None:
     arguments = parse_arguments()
     if arguments.lr is not None and len(TRAINED.keys() & set(arguments.protocol)) > 1:
         raise UserError('--lr with several protocols that train: their learning rates differ; evaluate them one by one')
-    if min(arguments.seeds) < 0:
-        raise UserError(f'--seeds has {min(arguments.seeds)}; give numbers of 0 or more')
+    cli.check_seeds(arguments.seeds)
     settings = JudgeSettings(arguments.resolution, arguments.k, arguments.small, arguments.epochs, arguments.batch_size,
                              arguments.lr, arguments.head_lr_mult, arguments.calibration_images, arguments.max_unreadable)
     judge = Judge(arguments.checkpoint, arguments.data, settings, Arch.parse(arguments.arch) if arguments.arch else None,

@@ -105,11 +105,11 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
 
 def _replace_export(folder: pathlib.Path, new: pathlib.Path) -> None:
     """Move the whole export ``new`` into ``folder``, the model card last, and remove what only the earlier one had."""
-    earlier, files = _files_of_an_export(folder), _files_of_an_export(new)
-    for file in reversed(files):
-        file.replace(folder / file.name)
-    for file in earlier:
-        if file.name not in {each.name for each in files}:
+    names = [file.name for file in _files_of_an_export(new)]
+    for name in reversed(names):
+        (new / name).replace(folder / name)
+    for file in _files_of_an_export(folder):
+        if file.name not in names:
             file.unlink()
 
 

@@ -70,6 +70,7 @@ def _class_of(thing: ElementTree.Element) -> str:
     for bound in ('xmin', 'ymin', 'xmax', 'ymax'):
         float(thing.find(f'bndbox/{bound}').text)
     int(thing.findtext('difficult', '0'))
-    if not thing.find('name').text:
+    name = thing.find('name').text
+    if not name:
         raise ValueError('an object has no name')
-    return thing.find('name').text
+    return name

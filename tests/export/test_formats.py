@@ -173,6 +173,7 @@ def test_the_list_of_formats():
 def test_packages_that_are_not_installed(subnet, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'onnxruntime', None)
     for call in (lambda: parse_formats('safetensors,onnx'), lambda: write_formats(subnet, tmp_path, ['onnx'], 32)):
-        with pytest.raises(UserError, match=r'onnx needs onnxruntime, which cannot be .*; run: .* requirements/onnx.txt'):
+        with pytest.raises(UserError, match=r'onnx needs onnxruntime, which cannot be imported .*; '
+                                            r'run: python -m pip install -r requirements/onnx.txt'):
             call()
     assert parse_formats('safetensors,torch') == ['safetensors', 'torch'] and not os.listdir(tmp_path)
