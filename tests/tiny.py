@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from gaia_ssl import ArchSpace
+from gaia_ssl.models import SubnetResNet
 from gaia_ssl.models.algorithms import SupernetMoCo
 from gaia_ssl.models.supernet_meta import supernet_meta
 from gaia_ssl.registry import MODELS
@@ -39,7 +40,8 @@ METHODS = dict(
     mocov2=dict(queue_len=20, feat_dim=8, neck=_MLP),
     byol=dict(neck=_MLP, head=dict(predictor=dict(**_MLP, in_channels=8))),
     ressl=dict(queue_len=20, feat_dim=8, neck=_MLP),
-    densecl=dict(queue_len=20, feat_dim=8, neck=_MLP))
+    densecl=dict(queue_len=20, feat_dim=8, neck=_MLP),
+    distill=dict(queue_len=20, feat_dim=64, head=dict(queue=1., relations=1.)))
 """Each method's settings on top of configs/_base_/METHOD_supernet.py."""
 
 
@@ -104,6 +106,14 @@ def save_supernet(path: pathlib.Path, **kwargs) -> pathlib.Path:
     return path
 
 
+def save_teacher(path: pathlib.Path, seed: int = 0) -> dict:
+    """The config of a frozen teacher with random weights, its features 64 long."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        torch.save(SubnetResNet('8-8x1-12x1-8x2-16x1', stem_kernel=3).state_dict(), path)
+    return dict(type='gaia_ssl.PretrainedResNet', checkpoint=str(path))
+
+
 def images(count: int, seed: int = 0, size: int = 32) -> torch.Tensor:
     """Normalised images ``(count, 3, size, size)`` that differ in brightness and contrast."""
     generator = torch.Generator().manual_seed(seed)
@@ -161,6 +171,8 @@ def write_config(path: pathlib.Path, data: pathlib.Path, epochs: int = 2, batch_
                       resolution=32, dtype='float32'),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
+    if method == 'distill':
+        settings['model']['teacher'] = save_teacher(path.with_suffix('.teacher.pth'))
     path.write_text('\n'.join(f'{key} = {value!r}' for key, value in {**settings, **further}.items()), encoding='utf-8')
     return path
 
