@@ -16,7 +16,7 @@ from PIL import Image
 
 from gaia_ssl import ArchSpace
 from gaia_ssl.models import SubnetResNet
-from gaia_ssl.models.algorithms import SupernetMoCo
+from gaia_ssl.models.algorithms import Supernet
 from gaia_ssl.models.supernet_meta import supernet_meta
 from gaia_ssl.registry import MODELS
 
@@ -81,12 +81,12 @@ def overlapping_photos(folder: pathlib.Path, train: int = 12, val: int = 8, size
     return folder
 
 
-def supernet(seed: int = 0, space: ArchSpace = SPACE, stem_kernel: int = 3) -> SupernetMoCo:
-    """A supernet with random weights, batch norms included; student and teacher differ."""
+def supernet(seed: int = 0, space: ArchSpace = SPACE, stem_kernel: int = 3, method: dict | None = None) -> Supernet:
+    """A supernet with random weights, batch norms included; student and teacher differ. By MoCo, if no ``method`` is given."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = MODELS.build(dict(
-            type='gaia_ssl.SupernetMoCo', queue_len=20, feat_dim=8, neck=NECK, head=HEAD,
+            method or dict(type='gaia_ssl.SupernetMoCo', queue_len=20, feat_dim=8, neck=NECK, head=HEAD),
             data_preprocessor=PREPROCESSOR,
             backbone=dict(type='gaia_ssl.DynamicResNet', stem_kernel=stem_kernel, space=space)))
         with torch.no_grad():
@@ -99,9 +99,17 @@ def supernet(seed: int = 0, space: ArchSpace = SPACE, stem_kernel: int = 3) -> S
     return model
 
 
+def distillation(teacher: dict, feat_dim: int = 64) -> dict:
+    """The ``method`` of a supernet that learns from the frozen ``teacher``."""
+    return dict(type='gaia_ssl.SupernetDistill', teacher=teacher, feat_dim=feat_dim, head=dict(type='gaia_ssl.DistillHead'),
+                neck=dict(type='mmpretrain.LinearNeck', gap_dim=2, norm_cfg=None))
+
+
 def save_supernet(path: pathlib.Path, **kwargs) -> pathlib.Path:
     """A checkpoint as training writes it."""
     model = supernet(**kwargs)
+    if hasattr(model, 'frozen_teacher'):
+        model.frozen_teacher.load()
     torch.save(dict(state_dict=model.state_dict(), meta=dict(gaia_ssl=supernet_meta(model))), path)
     return path
 
@@ -110,7 +118,11 @@ def save_teacher(path: pathlib.Path, seed: int = 0) -> dict:
     """The config of a frozen teacher with random weights, its features 64 long."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        torch.save(SubnetResNet('8-8x1-12x1-8x2-16x1', stem_kernel=3).state_dict(), path)
+        state = SubnetResNet('8-8x1-12x1-8x2-16x1', stem_kernel=3).state_dict()
+    for name, value in state.items():
+        if name.endswith('bias'):
+            value.add_(0.5)  # no position without a feature
+    torch.save(state, path)
     return dict(type='gaia_ssl.PretrainedResNet', checkpoint=str(path))
 
 

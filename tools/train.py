@@ -11,7 +11,7 @@ from torch.cuda import is_available as has_cuda
 
 from gaia_ssl import cli
 from gaia_ssl.checkpoint import latest_checkpoint, load_checkpoint
-from gaia_ssl.engine.hooks.sandwich_sampler_hook import check_batch_size
+from gaia_ssl.engine.hooks.sandwich_sampler_hook import check_training
 from gaia_ssl.engine.start import check_weights, set_start
 from gaia_ssl.errors import UserError
 from gaia_ssl.files import check_folder, claim_folder
@@ -53,7 +53,7 @@ def main() -> None:
         config.auto_scale_lr.enable = True
     cli.join_processes(arguments.launcher)
     runner = Runner.from_cfg(config)
-    check_batch_size(runner)
+    check_training(runner)
     if checkpoint is not None:
         check_weights(runner.model, checkpoint, config.load_from)
     if is_main_process():

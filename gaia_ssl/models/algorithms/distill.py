@@ -103,7 +103,8 @@ class SupernetDistill(Supernet):
         features = self.frozen_teacher(torch.cat(views))
         targets = dict(pooled=centred(features.pooled))
         if self.head.weights['queue']:
-            targets['all_keys'] = F.normalize(torch.cat(all_gather(targets['pooled'])), dim=1)
+            by_process = torch.stack(all_gather(targets['pooled'])).unflatten(1, (len(views), -1))
+            targets['all_keys'] = F.normalize(by_process.transpose(0, 1).flatten(0, 2), dim=1)  # as one process has them
         return targets | {stage: features.map_of(stage) for stage in self.head.relation_stages}
 
     def loss(self, views: list[Tensor], targets: Targets) -> Tensor:

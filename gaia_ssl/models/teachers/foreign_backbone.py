@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import pathlib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
-from gaia_ssl.checkpoint import load_checkpoint
 from gaia_ssl.errors import UserError
+from gaia_ssl.models.pretrained_checkpoint import read_foreign_checkpoint
 from gaia_ssl.registry import MODELS
 
 _VIT_NAMES = [(re.compile(rf'(?:(?<=\.)|^){pattern}'), name) for pattern, name in (
@@ -66,7 +65,7 @@ def load_weights(network: nn.Module, path: str) -> None:
     Raises:
         UserError: If the file cannot be read, or a weight is missing, left over or of another shape.
     """
-    found, own = dict(_tensors(read_tensors(path))), set(network.state_dict())
+    found, own = dict(_tensors(read_foreign_checkpoint(path))), set(network.state_dict())
     candidates = [(prefix, _below(prefix, names)) for names in (found, _renamed(found)) for prefix in _prefixes(names, own)]
     _, state = max(candidates, key=lambda pair: (len(own & pair[1].keys()), 'teacher' in pair[0]), default=('', {}))
     missing = sorted(name for name in own - state.keys() if not name.endswith('num_batches_tracked'))
@@ -80,19 +79,6 @@ def load_weights(network: nn.Module, path: str) -> None:
     except RuntimeError as error:
         raise UserError(f'{path}: not the weights of this {type(network).__name__}: '
                         f"{' '.join(str(error).split())[:300]}") from error
-
-
-def read_tensors(path: str) -> dict[str, Any]:
-    """What a checkpoint or a safetensors file holds; raises a UserError if it cannot be read without running code."""
-    file = pathlib.Path(path).expanduser()
-    if file.suffix != '.safetensors' or not file.is_file():
-        return load_checkpoint(file, with_config=True)
-    import safetensors
-    from safetensors.torch import load_file
-    try:
-        return load_file(file)
-    except safetensors.SafetensorError as error:
-        raise UserError(f'{path}: cut short or no safetensors file ({error}); copy it again') from error
 
 
 def _of_init_cfg(init_cfg: Mapping[str, Any] | None) -> str | None:

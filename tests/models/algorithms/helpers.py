@@ -49,10 +49,8 @@ def teacher() -> dict:
 
 def distilled(**head) -> dict:
     """What SupernetDistill needs beside a backbone."""
-    return dict(
-        teacher=teacher(), feat_dim=64, queue_len=16,
-        neck=dict(type='mmpretrain.LinearNeck', gap_dim=2, norm_cfg=None),
-        head=dict(dict(type='gaia_ssl.DistillHead', queue=1., relations=1.), **head))
+    return dict(tiny.distillation(teacher()), queue_len=16,
+                head=dict(dict(type='gaia_ssl.DistillHead', queue=1., relations=1., teacher_temperature=0.07), **head))
 
 
 def build_supernet(method: str, space: ArchSpace, seed: int = 0, norm: str = 'BN', **kwargs) -> Supernet:
@@ -60,7 +58,7 @@ def build_supernet(method: str, space: ArchSpace, seed: int = 0, norm: str = 'BN
     torch.manual_seed(seed)
     settings = dict(METHODS.get(method) or distilled(), teacher_momentum=0.9, data_preprocessor=PREPROCESSOR)
     backbone = dict(type='gaia_ssl.DynamicResNet', space=space, stem_kernel=3, norm_cfg=dict(type=norm))
-    model = MODELS.build(dict(type=f'gaia_ssl.{method}', backbone=backbone, **{**settings, **kwargs}))
+    model = MODELS.build(dict(dict(settings, type=f'gaia_ssl.{method}', backbone=backbone), **kwargs))
     model.init_weights()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
