@@ -6,12 +6,12 @@ The teacher's patches at 224 px are a grid of 16x16, which meets the student's C
         model.teacher.checkpoint=dinov2_vits14_pretrain.pth
 """
 
-_base_ = './distill_r_supernet.py'
+_base_ = '../_base_/distill_supernet.py'
 
+epochs = 100
 model = dict(
     feat_dim=384,
     teacher=dict(
-        _delete_=True,
         type='mmpretrain.VisionTransformer',
         arch='dinov2-small',
         img_size=518,
@@ -19,3 +19,11 @@ model = dict(
         layer_scale_init_value=1e-5,
         checkpoint='dinov2_vits14_pretrain.pth'),
     head=dict(relations=1.0, relation_stages=['c4', 'c5']))
+train_dataloader = dict(batch_size=64)
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=2e-3, weight_decay=1e-4))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=True, begin=0, end=1, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', T_max=epochs - 1, by_epoch=True, begin=1, end=epochs, convert_to_iter_based=True),
+]
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=epochs)
+auto_scale_lr = dict(base_batch_size=512, enable=False)

@@ -26,6 +26,7 @@ from tests.models.algorithms.helpers import (
 )
 
 WORLD, SIZE, STEPS, SEED = 2, 4, 3, 5
+LR = 0.01  # small enough for rounding to grow little in so few steps
 
 
 def joint_batch(step: int) -> dict:
@@ -46,7 +47,7 @@ def sandwich_steps(rank: int, method: str, space: ArchSpace, norm: str, accumula
     runner = SimpleNamespace(model=ddp, seed=SEED, world_size=WORLD, train_dataloader=loader, max_iters=STEPS)
     hook = SandwichSamplerHook()
     hook.before_train(runner)
-    optim_wrapper = sgd(model, accumulative_counts=accumulate)
+    optim_wrapper = sgd(model, lr=LR, accumulative_counts=accumulate)
     gradients, archs, losses = record_gradients(model, optim_wrapper), [], []
     for step in range(STEPS):
         runner.iter = step
@@ -79,7 +80,7 @@ def test_with_synchronised_batch_norm_two_processes_are_one_with_the_joint_batch
     results = run_distributed(sandwich_steps, WORLD, method, tiny_space, 'SyncBN', 1)
     assert_processes_agree(results, tiny_space)
     model = build_supernet(method, tiny_space, norm='BN')
-    optim_wrapper = sgd(model)
+    optim_wrapper = sgd(model, lr=LR)
     gradients = record_gradients(model, optim_wrapper)
     sampler = SandwichSampler(tiny_space, seed=SEED)
     losses = []
