@@ -8,6 +8,7 @@ from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 ROOT = pathlib.Path(__file__).parent
+OPERATORS = 'mmcv_torchvision_ops.pth'
 
 
 class BuildWithMim(build_py):
@@ -18,6 +19,9 @@ class BuildWithMim(build_py):
 
     def run(self) -> None:
         super().run()
+        # Beside the packages, where Python looks for .pth files when it starts.
+        site = self.get_finalized_command('install').install_purelib if self.editable_mode else self.build_lib
+        shutil.copy2(ROOT / OPERATORS, site)
         mim = (ROOT if self.editable_mode else pathlib.Path(self.build_lib)) / 'gaia_ssl' / '.mim'
         mim.mkdir(parents=True, exist_ok=True)
         for name in ('configs', 'tools', 'requirements', 'model-index.yml'):
@@ -43,12 +47,11 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     python_requires='>=3.10,<3.13',
-    packages=find_packages(include=['gaia_ssl', 'gaia_ssl.*']),
+    packages=find_packages(include=['gaia_ssl', 'gaia_ssl.*', 'mmcv_torchvision_ops']),
     package_data={'gaia_ssl.search': ['report_page/*']},
     include_package_data=True,
     install_requires=requirements('torch') + requirements('openmmlab') + requirements('runtime'),
     extras_require={
-        'mmcv': requirements('mmcv'),
         'onnx': requirements('onnx'),
         'tests': requirements('tests') + requirements('onnx'),
     },
