@@ -21,6 +21,10 @@ done
 fail() { echo "setup_env.sh: $*" >&2; exit 1; }
 say() { printf '\033[1m[set-up %s]\033[0m %s\n' "$(date +%H:%M:%S)" "$*"; }
 
+if [[ $compile ]] && ! command -v g++ >/dev/null; then
+  fail "--compile-mmcv needs a C++ compiler; on Debian and Ubuntu: apt-get install g++"
+fi
+
 supported() { "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' >/dev/null 2>&1; }
 
 find_python() {
@@ -60,8 +64,17 @@ use_uv() {
 
 # Say in one line what pip or uv could not do; all they said is in the log.
 reason() {
-  grep -a -o -i -m1 -E 'no space left on device|disk quota exceeded' "$log" ||
-    grep -a -m1 -E 'ERROR: |[Ff]ailed to|× |error: ' "$log" | sed -E 's/^[^[:alnum:]]*//; s#https?://[^ ]*/simple/([^/` ]+)[^ ]*#\1#'
+  local line package
+  if grep -a -q -i -E 'no space left on device|disk quota exceeded' "$log"; then
+    echo "the disk is full; make room"
+  elif grep -a -q -i -E 'dns error|name resolution|failed to (connect|establish|fetch)|error sending request|connection (refused|error)|unreachable|NewConnectionError' "$log"; then
+    package=$(grep -a -o -m1 -E "/simple/[^/\` ]+|requirement [^ ]+|for url \([^)]*" "$log" | sed -E 's#.*[/ (]##')
+    echo "${package:-a package} could not be had from the package index; look to the network, or the proxy"
+  else
+    line=$(grep -a -E '^ *(E: )?[A-Za-z.]*Error: ' "$log" | tail -1)
+    [[ $line ]] || line=$(grep -a -m1 -E 'ERROR: |× |error: ' "$log" || tail -1 "$log")
+    sed -E 's/^[^[:alnum:]]*//' <<<"$line"
+  fi
 }
 
 install() {  # GROUP ARGUMENTS...
@@ -76,7 +89,7 @@ install() {  # GROUP ARGUMENTS...
     .venv/bin/python -m uv pip install --python .venv/bin/python "${again[@]}" "$@" >>"$log" 2>&1
   else
     "${pip[@]}" install --progress-bar off --retries 1 --no-cache-dir "${again[@]/--reinstall/--force-reinstall}" "$@" >>"$log" 2>&1
-  fi || fail "could not install $group: $(reason); all that was said is in $log; mend it and run this again, what is done is kept"
+  fi || fail "could not install $group: $(reason); all that was said is in $log; run this again then, what is done is kept"
   rm "$stamps/$group.unfinished"
 }
 
@@ -106,7 +119,6 @@ done
 step package 'setup.py pyproject.toml mmcv_torchvision_ops.pth' 'gaia_ssl itself (editable)' --no-build-isolation --no-deps --editable .
 
 if [[ $compile ]] && ! is_done compiled "$(sha256sum <requirements/openmmlab.txt | cut -d' ' -f1)"; then
-  command -v g++ >/dev/null || fail "--compile-mmcv needs a C++ compiler; on Debian and Ubuntu: apt-get install g++"
   environment=(MMCV_WITH_OPS=1 MAX_JOBS="${MAX_JOBS:-$(nproc)}")
   if ! command -v nvcc >/dev/null && [[ ! -x ${CUDA_HOME:-}/bin/nvcc ]]; then
     # mmcv's setup.py wants nvcc as soon as it sees a GPU.
