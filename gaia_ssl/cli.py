@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+from typing import Any
 
 import cv2
 import torch
@@ -34,8 +35,8 @@ def run(main: Callable[[], None]) -> None:
     """
     os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] = '1'
     keep_freed_memory()
-    set_log_level = getattr(cv2, 'setLogLevel', None) or cv2.utils.logging.setLogLevel  # OpenCV 4, 5
-    set_log_level(2)  # errors only: unreadable images are reported by their paths
+    opencv_logging: Any = cv2 if hasattr(cv2, 'setLogLevel') else cv2.utils.logging  # type: ignore[attr-defined]  # OpenCV 5
+    opencv_logging.setLogLevel(2)  # errors only: unreadable images are reported by their paths
     try:
         main()
     except UserError as error:

@@ -87,7 +87,7 @@ def _random_mask(rng: np.random.Generator, size: int, shape: str) -> tuple[np.nd
     outlines: list[np.ndarray] = [np.round((outline * radius * (1, squeeze)) @ turn.T + centre).astype(np.int32)
                 for outline in SHAPES[shape]]
     mask: np.ndarray = np.zeros((size * SCALE, size * SCALE), np.uint8)
-    cv2.fillPoly(mask, outlines, 255)  # even-odd: an inner outline is a hole
+    cv2.fillPoly(mask, outlines, (255, ))  # even-odd: an inner outline is a hole
     areas = [cv2.contourArea(outline) for outline in outlines]
     return mask, areas[0] - sum(areas[1:]), radius / SCALE
 

@@ -232,7 +232,8 @@ class _Bench:
             network = SubnetResNet(arch, stem_kernel=self.stem_kernel)
         network.conv1 = self._shared(network.conv1, 'conv1', arch.stem)
         network.bn1 = self._shared(network.bn1, 'bn1', arch.stem)
-        for stage, layer in enumerate(network.layers, start=1):
+        layers: Any = network.layers
+        for stage, layer in enumerate(layers, start=1):
             for index, block in enumerate(layer):
                 layer[index] = self._shared(block, stage, index, block.conv1.in_channels, block.conv1.out_channels)
         return network.eval()

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from matplotlib.ticker import EngFormatter
@@ -34,7 +34,7 @@ class ImageBatches:
         if num_images is not None and num_images < 1:
             raise UserError(f'num_images is {num_images}; give 1 or more, or None for all')
         self._dataloader = dataloader
-        self._dataset: Any = dataloader.dataset  # mmengine's, which has more than torch's
+        self._dataset = cast(Any, dataloader.dataset)  # mmengine's, which has more than torch's
         self.indices = evenly_spaced(len(self._dataset), num_images)
         self.num_images = len(self.indices)
         assert dataloader.batch_size is not None
