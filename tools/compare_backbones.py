@@ -24,6 +24,7 @@ from gaia_ssl.errors import UserError
 from gaia_ssl.export.comparison import RESULTS, STARTS, TABLE, Comparison, summary, unit_of
 from gaia_ssl.export.run_summary import summary_table
 from gaia_ssl.export.tasks import TASKS, prepare_task
+from gaia_ssl.export.toolbox import tool
 from gaia_ssl.progress import Progress
 
 
@@ -33,6 +34,7 @@ def main() -> None:
     if arguments.task not in TASKS:
         raise UserError(f"'{arguments.task}' is not a downstream task; choose from {', '.join(TASKS)}")
     cli.check_seeds(arguments.seeds)
+    tool(TASKS[arguments.task].toolbox, 'train.py')  # raises where the toolbox is missing
     task = prepare_task(arguments.task, arguments.data, arguments.small)
     work_dir = arguments.work_dir or f'work_dirs/compare/{task.name}_{arch}'
     calibration = dict(resolution=arguments.resolution, max_images=arguments.max_images)
