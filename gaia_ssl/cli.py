@@ -82,10 +82,10 @@ def read_config(path: str) -> Config:
         UserError: If there is none, it does not parse, or the package is none of :data:`INSTALLED_CONFIGS`.
     """
     package, separator, name = path.partition('::')
-    if separator:
-        file = _installed_config(package, name)
-    elif os.path.isfile(path):
+    if os.path.isfile(path):
         file = Path(path)
+    elif separator:
+        file = _installed_config(package, name)
     else:
         raise UserError(f'{path}: no such config file')
     try:
