@@ -106,3 +106,7 @@ train_cfg = dict(max_iters=1)
     paths = result.stdout.split()
     assert len(paths) == 1 + len(console.COMMANDS)
     assert all(os.path.isfile(path) and path.startswith(f'{site}/gaia_ssl/') for path in paths)
+
+
+def test_the_citation_names_this_version():
+    assert f'\nversion: {__version__}\n' in (tiny.ROOT / 'CITATION.cff').read_text(encoding='utf-8')
