@@ -70,7 +70,7 @@ def test_the_version(call):
 
 @pytest.mark.parametrize('word, hint', [
     ('serach', 'did you mean search?'), ('evaluation', 'did you mean evaluate?'), ('xyz', 'choose from quickstart, train, '),
-    ('tools/train.py', 'choose from'), ('', 'choose from'), ('--verbose', 'choose from'),
+    ('tools/train.py', 'did you mean train?'), ('', 'choose from'), ('--verbose', 'choose from'),
 ])
 def test_what_is_no_command(call, word, hint):
     status, out, err = call(word, 'config.py')
