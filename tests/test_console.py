@@ -16,7 +16,7 @@ TOOLS = tiny.ROOT / 'tools'
 def in_a_process(*words: object, cwd: os.PathLike, options: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
     """``python -m gaia_ssl WORDS`` in another folder; PYTHONPATH for an interpreter that sees no packages."""
     command = [sys.executable, *options, '-m', 'gaia_ssl', *map(str, words)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120,
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300,
                           env=tiny.environment(PYTHONPATH=str(tiny.ROOT)))
 
 
