@@ -62,7 +62,7 @@ def _classes_of_xml(path: pathlib.Path, progress: Progress) -> set[str]:
         if min(int(_text(root, f'size/{side}')) for side in ('width', 'height')) < MIN_SIZE:
             return set()
         return {_class_of(thing) for thing in root.findall('object')}
-    except (ElementTree.ParseError, AttributeError, TypeError, ValueError) as error:
+    except (ElementTree.ParseError, ValueError) as error:
         raise UserError(f'{path}: not an annotation in VOC\'s format ({type(error).__name__}: {error})') from error
 
 
