@@ -14,7 +14,7 @@ from mmcv_torchvision_ops.precision import wide
 def deform_conv_forward(input: Tensor, weight: Tensor, offset: Tensor, output: Tensor, columns: Tensor, ones: Tensor, *,
                         kW: int, kH: int, dW: int, dH: int, padW: int, padH: int, dilationW: int, dilationH: int, group: int,
                         deformable_group: int, im2col_step: int) -> None:
-    """Write the convolution of ``input`` (N, C, H, W) at positions moved by ``offset`` (N, 2 G kH kW, H', W') into ``output``."""
+    """Write the convolution of ``input`` (N, C, H, W), at positions moved by ``offset`` (N, 2 G kH kW, H', W')."""
     geometry = (dH, dW, padH, padW, dilationH, dilationW, group, deformable_group)
     output.copy_(_forward(input, weight, offset, None, None, geometry))
 
@@ -39,9 +39,9 @@ def deform_conv_backward_parameters(input: Tensor, offset: Tensor, grad_output: 
 
 
 def modulated_deform_conv_forward(input: Tensor, weight: Tensor, bias: Tensor, ones: Tensor, offset: Tensor, mask: Tensor,
-                                  output: Tensor, columns: Tensor, *, kernel_h: int, kernel_w: int, stride_h: int, stride_w: int,
-                                  pad_h: int, pad_w: int, dilation_h: int, dilation_w: int, group: int, deformable_group: int,
-                                  with_bias: bool) -> None:
+                                  output: Tensor, columns: Tensor, *, kernel_h: int, kernel_w: int, stride_h: int,
+                                  stride_w: int, pad_h: int, pad_w: int, dilation_h: int, dilation_w: int, group: int,
+                                  deformable_group: int, with_bias: bool) -> None:
     """As :func:`deform_conv_forward`, each position weighted by ``mask`` (N, G kH kW, H', W')."""
     geometry = (stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, group, deformable_group)
     output.copy_(_forward(input, weight, offset, mask, bias if with_bias else None, geometry))

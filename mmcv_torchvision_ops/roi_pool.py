@@ -36,7 +36,8 @@ def roi_pool_backward(grad_output: Tensor, rois: Tensor, argmax: Tensor, grad_in
     images, channels = rois[:, 0].long()[:, None], torch.arange(grad_input.size(1), device=rois.device)
     planes = (images * grad_input.size(1) + channels)[:, :, None, None].expand_as(argmax)
     filled = argmax >= 0
-    grad_input.flatten(0, 1).flatten(1).index_put_((planes[filled], argmax[filled].long()), grad_output[filled], accumulate=True)
+    places = planes[filled], argmax[filled].long()
+    grad_input.flatten(0, 1).flatten(1).index_put_(places, grad_output[filled], accumulate=True)
 
 
 def _bins(start: Tensor, end: Tensor, bins: int, size: int) -> list[tuple[int, int]]:

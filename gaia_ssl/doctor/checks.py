@@ -94,11 +94,11 @@ def check_overwritten(environment: Environment) -> Iterator[Finding]:
 def check_versions(environment: Environment) -> Iterator[Finding]:
     """Missing packages, versions that gaia_ssl does not take, and, where its ranges are unknown, other than the pinned ones."""
     for group, optional in dict(torch=False, openmmlab=False, runtime=False, onnx=True).items():
-        missing, other, right, status = [], [], [], WARN
+        missing, absent, other, right, status = [], [], [], [], WARN
         for name, pin in environment.requirements_of(group).items():
             package, taken = environment.packages.get(normalised(name)), environment.ranges.get(normalised(name))
             if package is None:
-                missing.append(name)
+                (missing if environment.needs(name) else absent).append(name)
             elif taken is not None and not within(package.version, taken):
                 other.append(f'{name} {package.version}, needed is {taken}')
                 status = FAIL
@@ -113,6 +113,7 @@ def check_versions(environment: Environment) -> Iterator[Finding]:
         if other:
             yield Finding(check, '; '.join(other), status, command)
         if not other and (optional or not missing):
+            right += [f'{name} not installed, which is optional' for name in absent]
             yield Finding(check, ', '.join(right) or 'not installed; it is optional')
 
 
@@ -159,6 +160,9 @@ def check_imports(environment: Environment) -> Iterator[Finding]:
         'gaia_ssl': environment.install_gaia_ssl(),
     }
     for name, answer in environment.probes.items():
+        if name == 'mmseg.models' and 'onedl-mmsegmentation' not in environment.packages and not environment.needs(
+                'onedl-mmsegmentation'):
+            continue
         if 'error' not in answer:
             yield Finding(f'import {name}', 'works')
             continue
@@ -218,8 +222,8 @@ def check_gpu(environment: Environment) -> Iterator[Finding]:
         yield Finding('GPU', f'{gpus}; {build}')
         operators = environment.probes['mmcv._ext'].get('value')
         if operators is not None and operators['ours'] is None and not re.match(r'\d', operators['cuda']):
-            yield Finding('mmcv on the GPU', "its operators were compiled for the CPU only; without them torchvision's are used",
-                          FAIL, environment.reinstall('onedl-mmcv'))
+            yield Finding('mmcv on the GPU', "its operators were compiled for the CPU; without them, torchvision's serve", FAIL,
+                          environment.reinstall('onedl-mmcv'))
 
 
 def check_room(environment: Environment) -> Iterator[Finding]:

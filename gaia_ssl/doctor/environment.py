@@ -101,6 +101,13 @@ class Environment:
         found = [re.match(r'([\w.-]+)\s*\(?([<>=!~][^;)]*)', line) for line in (package and package.requires) or []]
         return {normalised(match[1]): match[2].strip() for match in found if match}
 
+    def needs(self, name: str) -> bool:
+        """Whether gaia_ssl cannot do without a package; where it is not installed, all that are pinned are needed."""
+        package = self.packages.get('gaia-ssl')
+        lines = (package and package.requires) or [name]
+        needed = {normalised(re.split(r'[^\w.-]', line)[0]) for line in lines if 'extra ==' not in line}
+        return normalised(name) in needed
+
     @functools.cached_property
     def probes(self) -> dict[str, dict]:
         """The answer to each of :data:`PROBES`: its ``value``, or the ``error`` of the import, or of the process's death."""
@@ -142,7 +149,7 @@ class Environment:
 
 def within(version: str, taken: str) -> bool:
     """Whether a version such as ``2.6.0+cpu`` lies in a range such as ``>=2.6,<3``."""
-    comparisons = {'>=': operator.ge, '<=': operator.le, '<': operator.lt, '>': operator.gt, '==': operator.eq, '!=': operator.ne}
+    comparisons = {'>=': operator.ge, '<=': operator.le, '==': operator.eq, '!=': operator.ne, '<': operator.lt, '>': operator.gt}
     return all(comparisons[match[1]](_numbers(version), _numbers(match[2]))
                for match in re.finditer(r'([<>=!]=|[<>])\s*([\w.+]+)', taken))
 

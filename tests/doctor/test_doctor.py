@@ -193,6 +193,18 @@ def test_a_version_within_the_range_that_gaia_ssl_takes(packages, version, taken
         assert finding.status == 'fail' and finding.found == f'torch {version}, needed is {taken}'
 
 
+def test_a_toolbox_that_gaia_ssl_can_do_without(packages):
+    requires = ['torch>=2', 'onedl-mmdetection', 'onedl-mmsegmentation; extra == "segmentation"']
+    packages.install('gaia_ssl', '1.0', requires=requires)
+    packages.remove('onedl-mmsegmentation')
+    packages.write('mmseg/models.py', "raise ImportError('gone')\n")
+    assert packages.trouble() == {}
+    found, = [finding.found for finding in packages.examine() if finding.check == 'requirements/openmmlab.txt']
+    assert 'onedl-mmsegmentation not installed, which is optional' in found
+    packages.remove('onedl-mmdetection')
+    assert packages.trouble()['requirements/openmmlab.txt'].found == 'missing: onedl-mmdetection'
+
+
 @pytest.mark.parametrize('version, good', [('4.57.1', True), ('5.0.0', False), ('5.1.0rc1', False)])
 def test_transformers(packages, version, good):
     packages.install('transformers', version)
