@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import errno
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -15,7 +16,9 @@ import torch
 from mmengine.config import Config, DictAction
 
 from gaia_ssl.allocator import keep_freed_memory
+from gaia_ssl.config_file import check_text
 from gaia_ssl.errors import UserError
+from gaia_ssl.terminal import one_line
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -25,29 +28,34 @@ def run(main: Callable[[], None]) -> None:
 
     Whatever mmengine or a toolbox loads meanwhile is loaded with ``weights_only``.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors='backslashreplace')  # where a terminal's encoding lacks a character
     os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] = '1'
     keep_freed_memory()
     cv2.setLogLevel(2)  # errors only: unreadable images are reported by their paths
     try:
+        check_text(os.getcwd(), 'the current folder')
+        for word in sys.argv[1:]:
+            check_text(word, 'an argument')
         main()
     except UserError as error:
-        print(f'error: {_message(error)}', file=sys.stderr)
+        print(f'error: {one_line(_message(error))}', file=sys.stderr)
         sys.exit(1)
     except OSError as error:
         if error.errno not in DISK_FULL and error.filename is None:
             raise
         place = error.filename or 'the output'
         hint = '; make room, all that was finished is kept' if error.errno in DISK_FULL else ''
-        print(f'error: {place}: {error.strerror}{hint}', file=sys.stderr)
+        print(one_line(f'error: {place}: {error.strerror}{hint}'), file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
 
 
 def _message(error: UserError) -> str:
-    """The error's line. Of one raised in a data loader's worker, torch makes a traceback that ends in that line."""
-    lines = str(error).splitlines() or ['']
-    return lines[-1].removeprefix(f'{UserError.__module__}.{UserError.__qualname__}: ')
+    """What it says. Of one raised in a data loader's worker, torch makes a traceback that ends in that."""
+    return str(error).rpartition(f'\n{UserError.__module__}.{UserError.__qualname__}: ')[2].strip()
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
