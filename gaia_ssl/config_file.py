@@ -42,7 +42,7 @@ def check_text(text: str, what: str) -> None:
     if TEMPLATE in text:
         shown = one_line(text)
         shown = shown if len(shown) <= 200 else f'{shown[:200]}…'
-        raise UserError(f"{what} has '{TEMPLATE}' in it, which OpenMMLab's configs take for the start of code; rename it: {shown}")
+        raise UserError(f"{what} has '{TEMPLATE}' in it, which OpenMMLab's configs take for code; rename it: {shown}")
 
 
 def check_config(config: Config) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 import pathlib
 from collections.abc import Callable, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 from gaia_ssl.checkpoint import file_hash
 from gaia_ssl.errors import UserError
 from gaia_ssl.files import read_json
+from gaia_ssl.models.checkpoint_values import is_number
 from gaia_ssl.search.task import TASKS
 from gaia_ssl.space import Arch
 
@@ -26,18 +26,14 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
-def _is_number(value: object) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
-
-
 def _is_count(value: object) -> bool:
     return value is None or (type(value) is int and value >= 0)
 
 
 _SEARCH = dict(checkpoint_sha256=(_is_text, 'a text'), images=(_is_count, 'a count'), resolution=(_is_count, 'a count'))
-_SCORES = dict(arch=(_is_text, 'a text'), similarity=(_is_number, 'a finite number'), tied=(_is_count, 'a count'),
-               low=(lambda value: value is None or _is_number(value), 'a finite number'),
-               high=(lambda value: value is None or _is_number(value), 'a finite number'))
+_SCORES = dict(arch=(_is_text, 'a text'), similarity=(is_number, 'a finite number'), tied=(_is_count, 'a count'),
+               low=(lambda value: value is None or is_number(value), 'a finite number'),
+               high=(lambda value: value is None or is_number(value), 'a finite number'))
 """Entry -> what is allowed, and what that is."""
 
 

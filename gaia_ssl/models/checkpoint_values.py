@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -14,16 +13,18 @@ from gaia_ssl.space import Arch
 from gaia_ssl.space.cost import RESOLUTIONS
 from gaia_ssl.terminal import one_line
 
+LARGE = 1e30
 TENSORS_PER_BLOCK = 18
 """Of a bottleneck: three convolutions, and of three batch norms weight, bias, mean, variance and number of batches."""
 
 
-def _is_number(value: object) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+def is_number(value: object) -> bool:
+    """Whether ``value`` is a plain number of a size to compute with."""
+    return type(value) in (int, float) and abs(value) < LARGE
 
 
 def _are_three_numbers(value: object) -> bool:
-    return isinstance(value, list | tuple) and len(value) == 3 and all(map(_is_number, value))
+    return isinstance(value, list | tuple) and len(value) == 3 and all(map(is_number, value))
 
 
 _RULES: dict[str, tuple[Callable[[Any], bool], str]] = dict(
@@ -48,7 +49,7 @@ def check_described(meta: Mapping[str, Any], names: Iterable[str], path: str) ->
         if name not in meta:
             raise UserError(f'{path}: does not say its {name}; take the checkpoint as it was written')
         if not allowed(meta[name]):
-            shown = one_line(str(meta[name]))[:100]
+            shown = one_line(str(meta[name]))[:100] if isinstance(meta[name], str | float | bool) else type(meta[name]).__name__
             raise UserError(f'{path}: its {name} is {shown}, not {kind}; take the checkpoint as it was written')
 
 

@@ -10,6 +10,8 @@ from gaia_ssl.models.backbones import DynamicResNet
 from gaia_ssl.models.checkpoint_values import check_described, check_size, check_weights
 from gaia_ssl.space import ArchSpace
 
+LARGEST = 10**6
+"""No width or depth of a network exceeds it."""
 _KEYS = ('method', 'stem_kernel', 'mean', 'std', 'to_rgb')
 
 
@@ -40,6 +42,8 @@ def read_supernet_meta(checkpoint: dict[str, Any], path: str) -> dict[str, Any]:
         raise UserError(f'{path}: not a checkpoint of a gaia_ssl supernet; give one that tools/train.py wrote')
     try:
         space = ArchSpace(**meta['space'])
+        if max(space.max.numbers) > LARGEST:
+            raise UserError(f'a dimension of it exceeds {LARGEST}')
     except (TypeError, UserError) as error:
         raise UserError(f'{path}: the search space in it is broken ({str(error)[:300]})') from error
     check_described(meta, _KEYS, path)
