@@ -124,7 +124,7 @@ def check_out(out: str | os.PathLike, overwrite: bool, checkpoint: str | os.Path
         UserError: If it would replace an earlier export and is not meant to, a file that is none's, or the checkpoint.
     """
     out = pathlib.Path(out)
-    if (out / BACKBONE).resolve() == pathlib.Path(checkpoint).resolve():
+    if os.path.realpath(out / BACKBONE) == os.path.realpath(checkpoint):  # unlike resolve(), with loops of links, too
         raise UserError(f'{checkpoint}: the supernet itself would be replaced; choose another folder')
     if out.exists() and not out.is_dir():
         raise UserError(f'{out} is a file; give a folder for the output')

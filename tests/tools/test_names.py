@@ -5,7 +5,7 @@ import pytest
 from tests import tiny
 
 ARCH = '4-4x1-8x1-8x1-16x1'
-NAMES = ['o[red]', 's[/x]']
+MARKUP = 'o[red]s[/x]'  # swallowed, and an error of rich
 TEMPLATE = r"{{$V:x|\',__import__('os').system('touch${IFS}PWNED'),#}}"
 
 
@@ -40,11 +40,9 @@ def commands(paths, folder) -> dict[str, list]:
 
 @pytest.mark.parametrize('name', ['export', 'search', 'evaluate', 'rank_correlation', 'compare_domains', 'train'])
 def test_markup_in_a_work_dir(tool, paths, capfd, name):
-    for folder in NAMES:
-        assert tool(name, *commands(paths, folder)[name]) is None
-        out = capfd.readouterr().out
-        assert folder in out
-        assert any((paths.root / folder).iterdir())
+    assert tool(name, *commands(paths, MARKUP)[name]) is None
+    assert MARKUP in capfd.readouterr().out
+    assert any((paths.root / MARKUP).iterdir())
 
 
 @pytest.mark.parametrize('name', ['export', 'search', 'evaluate', 'rank_correlation', 'compare_domains', 'train'])
