@@ -76,7 +76,9 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
     report(f'calibrating batch norm on {len(crops.indices)} images of {images}')
     calibrate_bn(subnet, crops)
     probe = next(iter(crops))[:8]
-    if not all(torch.isfinite(features).all() for features in subnet(probe)):
+    with torch.no_grad():
+        finite = all(torch.isfinite(features).all() for features in subnet(probe))
+    if not finite:
         raise UserError(f'{checkpoint}: the features of its {arch} are not finite on these images; the training has diverged')
     difference = verify_subnet(supernet, subnet, probe)
     report(f'verified: features equal the supernet\'s, largest relative difference {difference:.1e}')

@@ -116,7 +116,7 @@ def _winner(path: pathlib.Path, best: dict, search: dict, features: str, group: 
 
 
 def _entry(path: pathlib.Path, table: dict, name: str, allowed: Callable[[Any], bool], kind: str) -> Any:
-    """``table[name]``, which may be missing, that is None, where ``allowed`` takes that."""
+    """``table[name]``, or None if it is missing, where that is ``allowed``; what else is not is a UserError."""
     if not allowed(table.get(name)):
         raise UserError(f"{path}: not {_WHAT}: its '{name}' is not {kind}; search again")
     return table.get(name)

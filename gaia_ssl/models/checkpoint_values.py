@@ -14,6 +14,7 @@ from gaia_ssl.space.cost import RESOLUTIONS
 from gaia_ssl.terminal import one_line
 
 LARGE = 1e30
+"""Bound of numbers: whole ones of any length would overflow."""
 TENSORS_PER_BLOCK = 18
 """Of a bottleneck: three convolutions, and of three batch norms weight, bias, mean, variance and number of batches."""
 
