@@ -28,7 +28,7 @@ class Progress:
     def __init__(self, total: float, what: str, report: Callable[[str], None] = say, every: float = 5.0,
                  total_weight: float | None = None) -> None:
         self.total = total
-        self.done = 0
+        self.done = 0.0
         self._total_weight = total if total_weight is None else total_weight
         self._weight = 0.0
         self._what = what

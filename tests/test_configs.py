@@ -80,6 +80,14 @@ def test_the_papers_model_builds_whole():
     assert sum(value.numel() for value in model.backbone.parameters()) == DATA_SPACE.max.params()
 
 
+@pytest.mark.parametrize('path', sorted((tiny.ROOT / 'configs').glob('[!_]*/*.py')), ids=name)
+def test_one_may_build_on_it_by_gaia_ssl(path, tmp_path):
+    """As on the file itself: mmengine leaves no scope in it in which types would not be found."""
+    own = tmp_path / 'own.py'
+    own.write_text(f"_base_ = 'gaia_ssl::{name(path)}.py'\n")
+    assert Config.fromfile(own).to_dict() == Config.fromfile(path).to_dict()
+
+
 @pytest.mark.parametrize('path', CONFIGS, ids=name)
 def test_the_model_builds(path):
     config = Config.fromfile(path)

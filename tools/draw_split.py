@@ -1,4 +1,6 @@
-"""Draw a share of the labels, the same from each class: python tools/draw_split.py DIR --percent 1.
+"""Draw a share of the labels, the same from each class.
+
+    gaia-ssl split DIR --percent 1
 
 Writes DIR/meta/train_labeled_1percent.txt, which configs/downstream/imagenet-semi-1p.py reads.
 """
@@ -18,8 +20,8 @@ from gaia_ssl.terminal import say
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('data', metavar='DIR', help='folder with train/CLASS/')
-    parser.add_argument('--percent', type=float, default=1, help='share of the images (default: %(default)s)')
-    parser.add_argument('--seed', type=int, default=0, help='of the draw (default: %(default)s)')
+    parser.add_argument('--percent', type=float, default=1, metavar='X', help='share of the images (default: %(default)s)')
+    parser.add_argument('--seed', type=int, default=0, metavar='N', help='of the draw (default: %(default)s)')
     parser.add_argument('--overwrite', action='store_true', help='replace an earlier list')
     arguments = parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""The main job on a small scale: images -> supernet -> search -> export -> a fine-tuned detector.
+"""The main job in minutes: images -> supernet -> search -> export -> a fine-tuned detector.
 
 Without --data it uses demo scenes that it renders; with --data DIR, the supernet is trained and searched on your images,
 and the detector, which needs annotations, is still fine-tuned on the demo scenes. Everything lands in work_dirs/quickstart.

@@ -1,4 +1,8 @@
-"""Rank subnets of a supernet on your images, without labels: python tools/search.py CONFIG CHECKPOINT."""
+"""Rank subnets of a supernet on your images, without labels.
+
+    gaia-ssl search gaia_ssl::search/c2-c5_coco.py CHECKPOINT --flops 3e9:4e9 \\
+        --cfg-options test_dataloader.dataset.data_root=/path/to/images
+"""
 
 import argparse
 import datetime
@@ -23,16 +27,18 @@ TIMEOUT = datetime.timedelta(days=7)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='config file, e.g. configs/search/c2-c5_coco.py')
-    parser.add_argument('checkpoint', help='checkpoint of the supernet')
-    parser.add_argument('--archs', help="'all' (default), a number to draw from each group, or a file with an arch a line")
-    parser.add_argument('--num-images', type=int, help='score on so many images')
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', metavar='CONFIG', help=cli.CONFIG_HELP)
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='checkpoint of the supernet')
+    parser.add_argument('--archs', metavar='ARCHS',
+                        help="'all', a number to draw from each group, or a file with an arch a line "
+                        '(default: as the config says)')
+    parser.add_argument('--num-images', type=int, metavar='N', help='score on so many images (default: as the config says)')
     parser.add_argument('--flops', metavar='LOW:HIGH', help='budget in multiply-adds, e.g. 3e9:4e9')
     parser.add_argument('--params', metavar='LOW:HIGH', help='budget in parameters, e.g. :26e6')
     parser.add_argument('--latency-ms', metavar='LOW:HIGH',
                         help='budget in milliseconds for a batch as in the table, e.g. :12; needs --latency-table')
-    parser.add_argument('--latency-table', metavar='FILE', help='what tools/measure_latency.py wrote')
+    parser.add_argument('--latency-table', metavar='FILE', help='what gaia-ssl latency wrote')
     parser.add_argument('--resume', action='store_true', help='go on with the search in the work dir')
     cli.add_runner_arguments(parser)
     arguments = parser.parse_args()

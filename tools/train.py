@@ -1,4 +1,8 @@
-"""Train a supernet by self-supervised learning: python tools/train.py CONFIG."""
+"""Train a supernet by self-supervised learning.
+
+    gaia-ssl train gaia_ssl::data/mocov2_r_supernet.py --amp --cfg-options train_dataloader.dataset.data_root=/path/to/images
+    torchrun --nproc_per_node 8 -m gaia_ssl train CONFIG --launcher pytorch      # or tools/dist_train.sh CONFIG 8
+"""
 
 import argparse
 import pathlib
@@ -19,8 +23,8 @@ CHECKPOINTS = ('epoch_*.pth', 'iter_*.pth', 'best_*.pth')
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='config file')
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', metavar='CONFIG', help=cli.CONFIG_HELP)
     parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
                         help='go on from CHECKPOINT, or from the latest one in the work dir')
     parser.add_argument('--amp', action='store_true', help='mixed precision (bfloat16 on a CPU)')

@@ -73,8 +73,9 @@ class CenterCrops:
         self.dataset = ImageFolder(self.folder, with_label=self.with_label, pipeline=center_crop_pipeline(self.resolution))
         chosen = [index for index in range(len(self.dataset)) if self.names is None or self._name(index) in self.names]
         if not chosen:
-            raise UserError(f'{self.folder}: holds none of the {len(self.names)} images that are asked for, e.g. '
-                            f'{min(self.names, default=None)}')
+            names = self.names or ()
+            raise UserError(f'{self.folder}: holds none of the {len(names)} images that are asked for, e.g. '
+                            f'{min(names, default=None)}')
         self.indices = [chosen[position] for position in evenly_spaced(len(chosen), self.max_images)]
         self._batches = in_batches(self.indices, self.batch_size)
         self._kept: list[Tensor] = []

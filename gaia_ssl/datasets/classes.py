@@ -54,5 +54,4 @@ def check_classes(found: list[str], expected: list[str], where: str) -> None:
 
 
 def _some(names: set[str]) -> str:
-    names = sorted(names)
-    return ', '.join(names[:5]) + (f' and {len(names) - 5} more' if len(names) > 5 else '')
+    return ', '.join(sorted(names)[:5]) + (f' and {len(names) - 5} more' if len(names) > 5 else '')

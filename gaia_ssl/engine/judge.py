@@ -154,6 +154,7 @@ class Judge:
         """
         start = time.monotonic()
         if protocol in TRAINED:
+            assert seed is not None
             result = self._score_by_training(protocol, seed)
         else:
             features = self._features
@@ -165,7 +166,7 @@ class Judge:
     def _backbone(self) -> pathlib.Path:
         return self._work_dir / RUNS / 'backbone.pth'
 
-    def _crops(self, folder: str, **kwargs) -> CenterCrops:
+    def _crops(self, folder: str, **kwargs: Any) -> CenterCrops:
         return CenterCrops(folder, self.meta['mean'], self.meta['std'], self.meta['to_rgb'], self.resolution,
                            max_unreadable=self.settings.max_unreadable, device=get_device(), num_workers=self._workers,
                            report=self._report, **kwargs)

@@ -130,7 +130,9 @@ class Comparison:
         self.write_config(start, seed, folder)
         self._call('train.py', folder, '--work-dir', str(folder), '--resume')
         shutil.rmtree(folder / TEST, ignore_errors=True)
-        self._call('test.py', folder, latest_checkpoint(folder), '--work-dir', str(folder / TEST))
+        trained = latest_checkpoint(folder)
+        assert trained is not None  # or train.py would have failed
+        self._call('test.py', folder, trained, '--work-dir', str(folder / TEST))
         metrics = read_metrics(folder / TEST)
         if not metrics and self.metrics[0].startswith('coco/'):
             self._report(f'{start}, seed {seed}: no object was found in any image, which counts as 0')

@@ -106,6 +106,7 @@ def _write_onnx(subnet: SubnetResNet, path: pathlib.Path, resolution: int, meta:
     program = torch.onnx.export(
         subnet, (_example(resolution), ), dynamo=True, opset_version=OPSET, verbose=False, input_names=['images'],
         output_names=[f'c{index + 2}' for index in subnet.out_indices], dynamic_shapes=({0: torch.export.Dim('batch')}, ))
+    assert program is not None  # as it is with dynamo=True
     program.model.metadata_props.update(_as_strings(meta))
     program.save(path, external_data=False)
 

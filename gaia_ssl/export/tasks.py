@@ -114,4 +114,6 @@ def prepare_task(name: str, data: str, small: bool = False, report: Callable[[st
     """
     path = downstream_config_path(name, small)
     config = Config.fromfile(path)
+    for mark in ('type', '_scope_'):  # for those who build on the file by gaia_ssl::
+        config.pop(mark, None)
     return PreparedTask(path.stem, TASKS[name], config, TASKS[name].read(config, data, report))

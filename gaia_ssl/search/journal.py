@@ -11,7 +11,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 from gaia_ssl.errors import UserError
 from gaia_ssl.files import atomic_path, read_json
@@ -123,7 +123,7 @@ class JournalWriter:
         self._file.close()
 
 
-def _lock(file, path: pathlib.Path) -> None:
+def _lock(file: BinaryIO, path: pathlib.Path) -> None:
     """Until the file is closed, or the process ends in whatever way."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -131,7 +131,7 @@ def _lock(file, path: pathlib.Path) -> None:
         raise UserError(f'{path}: another search is writing here; wait for it, or choose another folder') from error
 
 
-def _read(file) -> tuple[int, int, bytes] | None:
+def _read(file: BinaryIO) -> tuple[int, int, bytes] | None:
     """The next record, or None at the end and where a record is not whole."""
     header = file.read(_HEADER.size)
     if len(header) < _HEADER.size:

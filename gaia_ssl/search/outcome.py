@@ -61,7 +61,7 @@ def write_outcome(folder: pathlib.Path, selection: Selection, scores: NodeScores
     plot_pareto(ranking, tasks, folder / 'pareto.png', resolution)
     checkpoint = os.fspath(found['checkpoint'])
     latency = f"; latency: {found['latency']}" if found['latency'] else ''
-    export = ['python', 'tools/export.py', checkpoint, '{arch}', '--data', os.fspath(found['data']), '--resolution',
+    export = ['gaia-ssl', 'export', checkpoint, '{arch}', '--data', os.fspath(found['data']), '--resolution',
               str(resolution), 'work_dirs/export']
     write_html_report(
         folder / 'report.html', ranking, tasks, winners, resolution, title=f'Subnets of {os.path.basename(checkpoint)}',

@@ -41,10 +41,10 @@ class ArchSpace:
     def __post_init__(self) -> None:
         object.__setattr__(self, 'stem', tuple(self.stem))
         for name in ('widths', 'depths'):
-            choices = tuple(tuple(stage) for stage in getattr(self, name))
-            if len(choices) != 4:
-                raise UserError(f'{name} of the space lists {len(choices)} stages; give the choices of 4 stages')
-            object.__setattr__(self, name, choices)
+            stages = tuple(tuple(stage) for stage in getattr(self, name))
+            if len(stages) != 4:
+                raise UserError(f'{name} of the space lists {len(stages)} stages; give the choices of 4 stages')
+            object.__setattr__(self, name, stages)
         for name, choices in zip(COLUMNS, self.choices, strict=True):
             if not choices:
                 raise UserError(f'the space offers no {name}; give at least one choice')

@@ -11,6 +11,7 @@ import json
 import math
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,8 @@ def blocks_of(arch: Arch) -> list[str]:
 
 def blocks_of_space(space: ArchSpace) -> list[str]:
     """The distinct blocks of which all archs of ``space`` consist; 51 for DATA_SPACE."""
-    blocks, channels = [stem_block(stem) for stem in space.stem], space.stem
+    blocks = [stem_block(stem) for stem in space.stem]
+    channels: Sequence[int] = space.stem
     for stage, (widths, depths) in enumerate(zip(space.widths, space.depths, strict=True), start=1):
         blocks += [first_block(stage, c, w) for c in channels for w in widths]
         blocks += [next_block(stage, w) for w in widths if depths[-1] > 1]
@@ -152,7 +154,7 @@ class LatencyTable:
         """
         self.check_covers(space, stem_kernel)
         total = self._axis([self.milliseconds[stem_block(stem)] for stem in space.stem], 0)
-        channels = space.stem
+        channels: Sequence[int] = space.stem
         for stage, (widths, depths) in enumerate(zip(space.widths, space.depths, strict=True), start=1):
             before = max(2 * stage - 3, 0)  # axes: stem, width1, depth1, width2, …
             pairs = np.array([[self.milliseconds[first_block(stage, c, w)] for w in widths] for c in channels])

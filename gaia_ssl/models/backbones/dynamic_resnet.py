@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from gaia_ssl.models.backbones.bottleneck_resnet import BottleneckResNet
 from gaia_ssl.models.dynamic import DynamicBatchNorm2d, DynamicConv2d, DynamicSyncBatchNorm
 from gaia_ssl.registry import MODELS
@@ -39,7 +41,7 @@ class DynamicResNet(BottleneckResNet):
 
     conv = DynamicConv2d
 
-    def __init__(self, space: ArchSpace | dict, norm_cfg: dict | None = None, **kwargs) -> None:
+    def __init__(self, space: ArchSpace | dict, norm_cfg: dict | None = None, **kwargs: Any) -> None:
         space = space if isinstance(space, ArchSpace) else ArchSpace(**space)
         norm_cfg = dict(norm_cfg or dict(type='BN'))
         if norm_cfg['type'] not in _NORMS:
