@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -40,12 +41,12 @@ class PlainConsole(Console):
         **kwargs: Of :class:`rich.console.Console`.
     """
 
-    def __init__(self, min_width: int = 0, **kwargs) -> None:
+    def __init__(self, min_width: int = 0, **kwargs: Any) -> None:
         super().__init__(markup=False, emoji=False, highlight=False, **kwargs)
         if self.width < min_width:
             self.width = min_width
 
-    def render_str(self, text: str, **kwargs) -> Text:
+    def render_str(self, text: str, **kwargs: Any) -> Text:
         """Text that is :func:`plain`."""
         return super().render_str(plain(text), **kwargs)
 

@@ -55,9 +55,10 @@ class EvaluationRecord:
     def _read(self) -> None:
         advice = 'remove it, or choose another --work-dir'
         earlier = read_json(self.path, 'a file of results', advice)
-        settings, self.results = earlier.get('settings'), earlier.get('results')
-        if not isinstance(settings, dict) or not isinstance(self.results, list) or not all(map(self._is_result, self.results)):
+        settings, results = earlier.get('settings'), earlier.get('results')
+        if not isinstance(settings, dict) or not isinstance(results, list) or not all(map(self._is_result, results)):
             raise UserError(f'{self.path}: not a file of results; {advice}')
+        self.results = results
         differing = sorted(name for name in settings.keys() | self.settings.keys()
                            if settings.get(name) != self.settings.get(name))
         if differing:
