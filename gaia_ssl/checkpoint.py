@@ -22,7 +22,7 @@ def load_checkpoint(path: str | os.PathLike, with_config: bool = False) -> dict[
         with_config: Accept a config inside, which is then text that nobody runs; for weights that are taken out alone.
 
     Raises:
-        UserError: If the file is missing, cut short, no checkpoint, or holds anything that would execute code.
+        UserError: If the file is missing, unreadable, cut short, no checkpoint, or holds anything that would execute code.
     """
     path = pathlib.Path(path)
     if not path.is_file():
@@ -33,6 +33,10 @@ def load_checkpoint(path: str | os.PathLike, with_config: bool = False) -> dict[
     except pickle.UnpicklingError as error:
         raise UserError(f'{path}: refused, because it is no checkpoint or holds objects beyond tensors and plain values '
                         f'that could execute code ({_first_line(error)})') from error
+    except OSError as error:
+        if error.strerror is None:  # of torch, on a damaged file
+            raise UserError(f'{path}: cut short or no checkpoint ({_first_line(error)}); copy or train it again') from error
+        raise UserError(f'{path}: cannot be read ({error.strerror})') from error
     except Exception as error:  # a damaged file, or one of another kind, fails in as many ways
         raise UserError(f'{path}: cut short or no checkpoint ({_first_line(error)}); copy or train it again') from error
     if not isinstance(checkpoint, dict):

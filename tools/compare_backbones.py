@@ -16,7 +16,6 @@ import import_guard  # noqa: F401
 
 from mmengine.config import DictAction
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 
 from gaia_ssl import Arch, cli
@@ -26,6 +25,7 @@ from gaia_ssl.export.run_summary import summary_table
 from gaia_ssl.export.tasks import TASKS, prepare_task
 from gaia_ssl.export.toolbox import tool
 from gaia_ssl.progress import Progress
+from gaia_ssl.terminal import PlainConsole
 
 
 def main() -> None:
@@ -40,7 +40,7 @@ def main() -> None:
     calibration = dict(resolution=arguments.resolution, max_images=arguments.max_images)
     comparison = Comparison(arguments.checkpoint, arch, task, work_dir, arguments.cfg_options, arguments.length, arguments.gpus,
                             calibration, resume=arguments.resume, overwrite=arguments.overwrite)
-    console = Console(highlight=False, width=max(110, Console().width))
+    console = PlainConsole(110)
     run = comparison.run_summary
     console.print(summary_table([(task.name, len(task.data.classes), run)]))
     meant = task.config.auto_scale_lr.base_batch_size
@@ -57,7 +57,7 @@ def main() -> None:
     progress = Progress(len(seeds) * len(STARTS), 'trainings', every=0)
     for seed in seeds:
         for start in STARTS:
-            console.print(f'[bold]{start}, seed {seed}[/bold]')
+            console.print(f'{start}, seed {seed}', style='bold')
             comparison.run(start, seed)
             progress.advance()
     console.print(comparison_table(comparison))

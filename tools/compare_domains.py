@@ -13,7 +13,6 @@ import import_guard  # noqa: F401
 
 import pandas as pd
 from mmengine.config import Config
-from rich.console import Console
 
 from gaia_ssl import ArchSpace, cli
 from gaia_ssl.checkpoint import load_checkpoint
@@ -31,13 +30,14 @@ from gaia_ssl.search.outcome import read_found
 from gaia_ssl.search.rank_plots import plot_domains
 from gaia_ssl.search.ranking import read_ranking
 from gaia_ssl.search.task import TASKS
+from gaia_ssl.terminal import PlainConsole
 
 RESULTS = ('similarities.csv', 'winners.csv', 'correlations.csv', 'correlations.json', 'domains.png')
 
 
 def main() -> None:
     arguments = parse_arguments()
-    say = Console(width=max(120, Console().width), markup=False).print
+    say = PlainConsole(120).print
     config, space = read_supernet(arguments)
     paths = [Path(path) for path in arguments.images or arguments.rankings]
     if paths[0].resolve() == paths[1].resolve():
@@ -82,7 +82,7 @@ def main() -> None:
     for each in tables:
         say(each)
     for note in dict.fromkeys(note for each in correlations for note in notes_of(each)):
-        say(f'note: {note}', soft_wrap=True, highlight=False)
+        say(f'note: {note}', soft_wrap=True)
     say(f'winners: {out}/winners.csv   figures: {out}/correlations.csv   picture: {out}/domains.png', soft_wrap=True)
 
 

@@ -18,6 +18,7 @@ from gaia_ssl.errors import UserError
 from gaia_ssl.models.algorithms import SupernetMoCo
 from gaia_ssl.models.reference_checkpoint import convert_reference
 from gaia_ssl.registry import MODELS
+from gaia_ssl.terminal import say
 
 
 def main() -> None:
@@ -38,7 +39,7 @@ def main() -> None:
     converted['meta']['converted_from'] = dict(name=Path(arguments.source).name, sha256=file_hash(arguments.source))
     save_checkpoint(converted, out)
     space = model.backbone.space
-    print(f'{out}: {len(converted["state_dict"])} tensors, a supernet of {len(space)} archs, {space.min} … {space.max}')
+    say(f'{out}: {len(converted["state_dict"])} tensors, a supernet of {len(space)} archs, {space.min} … {space.max}')
 
 
 def build_supernet(path: str) -> SupernetMoCo:

@@ -14,6 +14,7 @@ from gaia_ssl import cli
 from gaia_ssl.datasets import ImageFolder
 from gaia_ssl.evaluation import stratified_split, write_split
 from gaia_ssl.files import claim_folder
+from gaia_ssl.terminal import say
 
 
 def main() -> None:
@@ -32,7 +33,7 @@ def main() -> None:
     name = f'train_labeled_{arguments.percent:g}percent.txt'
     path = claim_folder(os.path.join(arguments.data, 'meta'), name, resume=None, overwrite=arguments.overwrite) / name
     write_split(path, [os.path.relpath(info['img_path'], train) for info in infos], labels, indices)
-    print(f'{len(indices)} of {len(images)} images: {path}')
+    say(f'{len(indices)} of {len(images)} images: {path}')
 
 
 if __name__ == '__main__':

@@ -17,7 +17,6 @@ import pathlib
 import import_guard  # noqa: F401
 
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 
 from gaia_ssl import Arch, cli
@@ -25,6 +24,7 @@ from gaia_ssl.engine.judge import PROTOCOLS, RUNS, SEEDLESS, TRAINED, Judge, Jud
 from gaia_ssl.errors import UserError
 from gaia_ssl.evaluation import EvaluationRecord
 from gaia_ssl.files import claim_folder
+from gaia_ssl.terminal import PlainConsole, say
 
 RESULTS = 'evaluation.json'
 FILES = (RESULTS, f'{RUNS}/backbone.pth', *(f'{RUNS}/{protocol}_seed*' for protocol in TRAINED))
@@ -53,10 +53,10 @@ def main() -> None:
     if todo:
         judge.prepare(work_dir)
     for protocol, seed in todo:
-        print(f'{protocol}' if seed is None else f'{protocol}, seed {seed}', flush=True)
+        say(protocol if seed is None else f'{protocol}, seed {seed}')
         record.add(protocol, seed, **judge.score(protocol, seed))
-    Console().print(table(record, judge))
-    print(f'results: {record.path}')
+    PlainConsole().print(table(record, judge))
+    say(f'results: {record.path}')
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -9,8 +9,6 @@ import argparse
 
 import import_guard  # noqa: F401
 
-from rich.console import Console
-
 from gaia_ssl import Arch, cli
 from gaia_ssl.errors import UserError
 from gaia_ssl.export import TASKS, export_subnet, parse_formats, prepare_task
@@ -20,6 +18,7 @@ from gaia_ssl.export.run_summary import summary_table
 from gaia_ssl.export.tasks import ALL, task_names
 from gaia_ssl.export.winner import Winner, read_winner
 from gaia_ssl.search import TASKS as FEATURES
+from gaia_ssl.terminal import PlainConsole
 
 
 def main() -> None:
@@ -69,7 +68,7 @@ def main() -> None:
         arguments.checkpoint, arch, own.images if own else arguments.images or arguments.data, arguments.out,
         arguments.resolution, arguments.batch_size, arguments.max_images, arguments.max_unreadable, tasks, winner,
         names=own.names if own else None, formats=formats)
-    console = Console(highlight=False)
+    console = PlainConsole()
     if tasks:
         console.print(summary_table([(task.name, len(task.data.classes), task.run) for task in tasks]))
     for task in tasks:

@@ -6,6 +6,7 @@ import import_guard  # noqa: F401
 
 from gaia_ssl import cli
 from gaia_ssl.datasets.demo import generate_demo_data
+from gaia_ssl.terminal import say
 
 
 def main() -> None:
@@ -16,7 +17,7 @@ def main() -> None:
     parser.add_argument('--size', type=int, default=160, metavar='N', help='height and width of the images in pixels')
     parser.add_argument('--seed', type=int, default=0, metavar='N', help='the same seed renders the same images')
     arguments = parser.parse_args()
-    print(generate_demo_data(arguments.out, arguments.train, arguments.val, arguments.size, arguments.seed))
+    say(generate_demo_data(arguments.out, arguments.train, arguments.val, arguments.size, arguments.seed))
 
 
 if __name__ == '__main__':

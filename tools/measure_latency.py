@@ -13,7 +13,6 @@ from pathlib import Path
 import import_guard  # noqa: F401
 
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 
 from gaia_ssl import DATA_SPACE, ArchSpace, cli
@@ -21,6 +20,7 @@ from gaia_ssl.errors import UserError
 from gaia_ssl.evaluation import check_latency, measure_latency
 from gaia_ssl.evaluation.latency import DTYPES
 from gaia_ssl.space import LatencyTable
+from gaia_ssl.terminal import PlainConsole
 
 
 def main() -> None:
@@ -56,7 +56,7 @@ def main() -> None:
     space, stem_kernel = supernet_space(arguments.config) if arguments.config else (DATA_SPACE, 7)
     table = measure_latency(space, stem_kernel, arguments.device, arguments.batch_size, arguments.resolution,
                             arguments.dtype, arguments.threads, arguments.repeats)
-    console = Console()
+    console = PlainConsole()
     if arguments.check:
         _, summary = check_latency(table, space, arguments.check, repeats=arguments.repeats)
         table = dataclasses.replace(table, provenance=dict(table.provenance, check=summary))

@@ -16,7 +16,6 @@ import import_guard  # noqa: F401
 import pandas as pd
 import torch
 from mmengine.config import Config
-from rich.console import Console
 
 from gaia_ssl import Arch, ArchSpace, cli
 from gaia_ssl.checkpoint import file_hash, load_checkpoint
@@ -34,6 +33,7 @@ from gaia_ssl.search.outcome import read_found
 from gaia_ssl.search.rank_plots import plot_scores
 from gaia_ssl.search.ranking import read_ranking
 from gaia_ssl.search.task import TASKS
+from gaia_ssl.terminal import PlainConsole, one_line
 
 KEEP_BYTES = 4e9
 """Images are kept decoded in memory if they take no more than this."""
@@ -43,7 +43,7 @@ RESULTS = ('subnets.csv', 'correlations.csv', 'correlations.json', 'scatter.png'
 
 def main() -> None:
     arguments = parse_arguments()
-    say = Console(width=max(110, Console().width), markup=False).print
+    say = PlainConsole(110).print
     config, checkpoint, meta = read_supernet(arguments)
     space = meta['space'] if meta else None
     ranking = read_ranking(arguments.ranking, arguments.tasks) if arguments.ranking else None
@@ -68,7 +68,7 @@ def main() -> None:
     labels = {}
     if own is not None:
         table = table.merge(own, on='arch')
-        labels['score'] = f'score in {Path(arguments.scores).name}'
+        labels['score'] = f'score in {one_line(Path(arguments.scores).name)}'
     if judge is not None:
         supernet = student_backbone(checkpoint, arguments.checkpoint)
 

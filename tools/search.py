@@ -12,15 +12,15 @@ from pathlib import Path
 import import_guard  # noqa: F401
 
 from mmengine.dist import is_main_process
-from mmengine.runner import Runner
-from rich.console import Console
 
 from gaia_ssl import cli
 from gaia_ssl.checkpoint import load_checkpoint
+from gaia_ssl.engine.build_runner import build_runner
 from gaia_ssl.engine.run_search import SEARCH_FILES, check_search_config
 from gaia_ssl.files import claim_folder
 from gaia_ssl.search.outcome import read_winners
 from gaia_ssl.search.trust import warnings_of, winners_table
+from gaia_ssl.terminal import PlainConsole
 
 TIMEOUT = datetime.timedelta(days=7)
 """For processes to wait for one another: shares of a long search end at different times."""
@@ -63,15 +63,15 @@ def main() -> None:
     config.merge_from_dict({'env_cfg.dist_cfg.timeout': TIMEOUT.total_seconds()})
     if os.environ.get('RANK', '0') == '0':
         claim_folder(config.work_dir, *SEARCH_FILES, resume=arguments.resume, overwrite=arguments.overwrite)
-    runner = Runner.from_cfg(config)
+    runner = build_runner(config)
     runner.test()
     if is_main_process():
         folder = Path(config.work_dir)
         winners = read_winners(folder)
-        console = Console(width=max(100, Console().width))
+        console = PlainConsole(100)
         console.print(winners_table(winners))
         for warning in warnings_of(winners):
-            console.print(f'note: {warning}', soft_wrap=True, highlight=False)
+            console.print(f'note: {warning}', soft_wrap=True)
         console.print(f'report: {folder}/report.html   ranking: {folder}/ranking.csv   winners: {folder}/best.json   '
                       f'picture: {folder}/pareto.png', soft_wrap=True)
 

@@ -10,11 +10,11 @@ import pathlib
 import import_guard  # noqa: F401
 
 from mmengine.dist import is_main_process
-from mmengine.runner import Runner
 from torch.cuda import is_available as has_cuda
 
 from gaia_ssl import cli
 from gaia_ssl.checkpoint import latest_checkpoint, load_checkpoint
+from gaia_ssl.engine.build_runner import build_runner
 from gaia_ssl.engine.hooks.sandwich_sampler_hook import check_batch_size
 from gaia_ssl.errors import UserError
 from gaia_ssl.files import check_folder, claim_folder
@@ -49,7 +49,7 @@ def main() -> None:
     if arguments.auto_scale_lr:
         config.auto_scale_lr.enable = True
     cli.join_processes(arguments.launcher)
-    runner = Runner.from_cfg(config)
+    runner = build_runner(config)
     check_batch_size(runner)
     if is_main_process():
         claim_folder(config.work_dir, *CHECKPOINTS, **earlier)  # only now: what has failed by here replaces nothing

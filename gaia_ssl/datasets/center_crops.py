@@ -15,6 +15,7 @@ from gaia_ssl.datasets.image_folder import ImageFolder
 from gaia_ssl.datasets.unreadable import UnreadableImages
 from gaia_ssl.errors import UserError
 from gaia_ssl.progress import Progress
+from gaia_ssl.terminal import say
 
 
 def center_crop_pipeline(resolution: int) -> list[dict]:
@@ -65,7 +66,7 @@ class CenterCrops:
     keep: bool = False
     device: str = 'cpu'
     num_workers: int = 0
-    report: Callable[[str], None] = print
+    report: Callable[[str], None] = say
 
     def __post_init__(self) -> None:
         check_sizes(self.resolution, self.batch_size, self.max_images)

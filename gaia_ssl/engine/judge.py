@@ -28,6 +28,7 @@ from gaia_ssl.export import downstream_config_path, fill_classifier, read_subnet
 from gaia_ssl.export.schedule import scale_schedule
 from gaia_ssl.space import Arch
 from gaia_ssl.space.cost import RESOLUTIONS
+from gaia_ssl.terminal import say
 
 TRAINED = {'linear': 'imagenet-linear', 'semi-1': 'imagenet-semi-1p', 'semi-10': 'imagenet-semi-10p',
            'finetune': 'classification'}
@@ -97,7 +98,7 @@ class Judge:
     """
 
     def __init__(self, checkpoint: str, data: str, settings: JudgeSettings, arch: Arch | None = None, val: str = 'val',
-                 workers: int = 2, report: Callable[[str], None] = print) -> None:
+                 workers: int = 2, report: Callable[[str], None] = say) -> None:
         if workers < 0:
             raise UserError(f'workers is {workers}; give 0 or more')
         self.settings = settings

@@ -12,9 +12,10 @@ from gaia_ssl.errors import UserError
 from gaia_ssl.export.backbone_config import datasets_of
 from gaia_ssl.export.task_data import MIN_SIZE, Report, TaskData, check_file, check_not_empty, find_root
 from gaia_ssl.progress import Progress
+from gaia_ssl.terminal import say
 
 
-def read_voc(config: Config, folder: str, report: Report = print) -> TaskData:
+def read_voc(config: Config, folder: str, report: Report = say) -> TaskData:
     """Data in VOC's layout, ``VOC2007/`` and for the full size ``VOC2012/``; the classes are those of the XML files.
 
     Raises:

@@ -12,6 +12,7 @@ import pandas as pd
 from gaia_ssl.errors import UserError
 from gaia_ssl.evaluation.rank_correlation import MIN_ARCHS, correlate
 from gaia_ssl.search.ranking import winners
+from gaia_ssl.terminal import one_line
 
 WINNER_COLUMNS = ('task', 'group', 'archs', 'winner_a', 'winner_b', 'same', 'rank_of_b', 'similarity_a', 'similarity_b',
                   'score_a', 'score_b')
@@ -21,7 +22,7 @@ def distinct_names(a: pathlib.Path, b: pathlib.Path) -> tuple[str, str]:
     """Short names of two folders, by as many of their last parts as tell them apart, e.g. ``cifar10-train``."""
     parts = [path.resolve().parts[1:] for path in (a, b)]
     count = next((n for n in range(1, max(map(len, parts))) if parts[0][-n:] != parts[1][-n:]), max(map(len, parts)))
-    first, second = ('-'.join(each[-count:]) for each in parts)
+    first, second = (one_line('-'.join(each[-count:])) for each in parts)
     return first, second
 
 

@@ -18,6 +18,7 @@ import pandas as pd
 
 from gaia_ssl.files import atomic_path
 from gaia_ssl.space.arch_space import COLUMNS
+from gaia_ssl.terminal import plain
 
 MISSING = 2**32 - 1
 """The level of a value that is not known."""
@@ -51,8 +52,8 @@ def write_html_report(path: str | os.PathLike, ranking: pd.DataFrame, tasks: Seq
     data = json.dumps(report_data(ranking, tasks, winners, resolution, export_command), allow_nan=False,
                       separators=(',', ':'))
     text = string.Template(template).substitute(
-        title=html.escape(title),
-        subtitle=html.escape(subtitle),
+        title=html.escape(plain(title)),
+        subtitle=html.escape(plain(subtitle)),
         style=style,
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from gaia_ssl.errors import UserError
-from gaia_ssl.files import atomic_path
+from gaia_ssl.files import atomic_path, read_json
 
 _HEADER = struct.Struct('<4sIIII')  # magic, image batch, unit, bytes of the payload, CRC-32 of all that follows the magic
 _MAGIC = b'gaia'
@@ -52,9 +52,13 @@ class ScoreJournal:
 
     @staticmethod
     def settings_in(folder: str | os.PathLike) -> dict[str, Any]:
-        """The settings that a folder was begun under; empty if it was not."""
+        """The settings that a folder was begun under; empty if it was not.
+
+        Raises:
+            UserError: If they cannot be read.
+        """
         path = pathlib.Path(folder) / SETTINGS
-        return json.loads(path.read_text(encoding='utf-8')) if path.is_file() else {}
+        return read_json(path, 'the settings of a search', 'use --overwrite or another folder') if path.is_file() else {}
 
     def __iter__(self) -> Iterator[tuple[int, int, bytes]]:
         """Image batch, unit and payload of every whole record."""

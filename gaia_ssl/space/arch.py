@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from gaia_ssl.errors import UserError
 from gaia_ssl.space import cost
 
-_TEXT = re.compile(r'(\d+)' + r'-(\d+)x(\d+)' * 4)
+_TEXT = re.compile(r'(\d{1,9})' + r'-(\d{1,9})x(\d{1,9})' * 4)
 
 
 @dataclasses.dataclass(frozen=True, order=True)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from gaia_ssl.errors import UserError
-from gaia_ssl.files import atomic_path
+from gaia_ssl.files import atomic_path, read_json
 from gaia_ssl.space.arch import Arch
 from gaia_ssl.space.arch_space import ArchSpace
 from gaia_ssl.space.cost import EXPANSION
@@ -113,12 +113,8 @@ class LatencyTable:
         path = pathlib.Path(path)
         if not path.is_file():
             raise UserError(f'{path}: no such latency table; measure one with tools/measure_latency.py')
-        try:
-            content = json.loads(path.read_text(encoding='utf-8'))
-        except (OSError, ValueError, RecursionError) as error:
-            raise UserError(f'{path}: not a latency table ({type(error).__name__}); measure one with '
-                            'tools/measure_latency.py') from error
-        found = content.get('format') if isinstance(content, dict) else None
+        content = read_json(path, 'a latency table', 'measure one with tools/measure_latency.py')
+        found = content.get('format')
         if found != _FORMAT:
             raise UserError(f"{path}: its format is '{found}', not '{_FORMAT}'; measure it again with "
                             'tools/measure_latency.py')
