@@ -149,8 +149,8 @@ class Environment:
 
 def within(version: str, taken: str) -> bool:
     """Whether a version such as ``2.6.0+cpu`` lies in a range such as ``>=2.6,<3``."""
-    comparisons = {'>=': operator.ge, '<=': operator.le, '==': operator.eq, '!=': operator.ne, '<': operator.lt, '>': operator.gt}
-    return all(comparisons[match[1]](_numbers(version), _numbers(match[2]))
+    compare = {'>=': operator.ge, '<=': operator.le, '==': operator.eq, '!=': operator.ne, '<': operator.lt, '>': operator.gt}
+    return all(compare[match[1]](_numbers(version), _numbers(match[2]))
                for match in re.finditer(r'([<>=!]=|[<>])\s*([\w.+]+)', taken))
 
 

@@ -40,8 +40,8 @@ test_evaluator = val_evaluator
 model = dict(backbone=dict(base_channels=8, frozen_stages=-1, init_cfg=None), neck=dict(in_channels=[32, 64, 128, 256]))
 train_cfg = dict(max_epochs=1)
 default_hooks = dict(logger=dict(interval=1))
-''' + {1: 'model["bbox_head"] = dict(num_classes=2)\n',
-       2: 'model["roi_head"] = dict(bbox_head=dict(num_classes=2))\n'}[CONFIGS[name]])
+''' + {1: 'model.update(bbox_head=dict(num_classes=2), test_cfg=dict(score_thr=0))\n',
+       2: 'model.update(roi_head=dict(bbox_head=dict(num_classes=2)), test_cfg=dict(rcnn=dict(score_thr=0)))\n'}[CONFIGS[name]])
     trained = tiny.run(sys.executable, tool('mmdet', 'train.py'), config, '--work-dir', run)
     assert trained.returncode == 0, trained.stderr
     losses = re.findall(r'Epoch\(train\)\s+\[1\]\[ ?\d+/10\].*? loss: ([\d.]+)', trained.stdout)
