@@ -73,7 +73,7 @@ def check_originals(environment: Environment) -> Iterator[Finding]:
             named = ' and '.join(f'{name} {environment.packages[name].version}' for name in there)
             both = fork in environment.packages
             removal = ' '.join([*there, *([fork] if both else [])])
-            yield Finding(fork, f'{named} is installed{" over it" if both else " in its place"}', FAIL,
+            yield Finding(fork, f'{named} is installed{" over it" if both else " in its place, and is too old"}', FAIL,
                           f'{environment.pip} uninstall -y {removal} && {environment.reinstall(fork)}')
 
 
