@@ -5,6 +5,7 @@ import os
 import pathlib
 import pickle
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,12 +15,13 @@ from gaia_ssl.errors import UserError
 from gaia_ssl.files import atomic_path
 
 
-def load_checkpoint(path: str | os.PathLike, with_config: bool = False) -> dict[str, Any]:
+def load_checkpoint(path: str | os.PathLike, with_config: bool = False, harmless: Sequence[type] = ()) -> dict[str, Any]:
     """Read a checkpoint onto the CPU, tensors and plain values only (``weights_only``).
 
     Args:
         path: The file.
         with_config: Accept a config inside, which is then text that nobody runs; for weights that are taken out alone.
+        harmless: Further classes that the file may hold, of which nothing runs when they are read.
 
     Raises:
         UserError: If the file is missing, unreadable, cut short, no checkpoint, or holds anything that would execute code.
@@ -28,7 +30,7 @@ def load_checkpoint(path: str | os.PathLike, with_config: bool = False) -> dict[
     if not path.is_file():
         raise UserError(f'{path}: no such checkpoint file')
     try:
-        with torch.serialization.safe_globals(get_torch_safe_globals()):
+        with torch.serialization.safe_globals([*get_torch_safe_globals(), *harmless]):
             checkpoint = torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(f'{path}: refused, because it is no checkpoint or holds objects beyond tensors and plain values '

@@ -70,7 +70,7 @@ def supernet_space(path: str) -> tuple[ArchSpace, int]:
     config = cli.read_config(path)
     try:
         backbone = config.model.backbone
-        return ArchSpace(**backbone.space), backbone.get('stem_kernel', 7)
+        return ArchSpace.read(backbone.space), backbone.get('stem_kernel', 7)
     except (AttributeError, KeyError, TypeError) as error:
         raise UserError(f'{path}: has no model.backbone.space ({error}); give the config of a supernet') from error
 

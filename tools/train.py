@@ -16,6 +16,7 @@ from gaia_ssl import cli
 from gaia_ssl.checkpoint import latest_checkpoint, load_checkpoint
 from gaia_ssl.engine.build_runner import build_runner
 from gaia_ssl.engine.hooks.sandwich_sampler_hook import check_batch_size
+from gaia_ssl.engine.start import check_weights, set_start
 from gaia_ssl.errors import UserError
 from gaia_ssl.files import check_folder, claim_folder
 
@@ -27,23 +28,29 @@ def main() -> None:
     parser.add_argument('config', metavar='CONFIG', help=cli.CONFIG_HELP)
     parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
                         help='go on from CHECKPOINT, or from the latest one in the work dir')
+    parser.add_argument('--start', metavar='FILE',
+                        help='start from a pretrained ResNet: a checkpoint, torchvision://resnet50, or an address')
     parser.add_argument('--amp', action='store_true', help='mixed precision (bfloat16 on a CPU)')
     parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate to the total batch size')
     cli.add_runner_arguments(parser)
     arguments = parser.parse_args()
 
+    if arguments.start and arguments.resume:
+        raise UserError('--start and --resume: a resumed run has its weights already; leave one out')
     config = cli.load_config(arguments)
     earlier = dict(resume=bool(arguments.resume), overwrite=arguments.overwrite)
     check_folder(config.work_dir, *CHECKPOINTS, **earlier)
     if arguments.resume:
         config.load_from = latest_checkpoint(config.work_dir) if arguments.resume == 'auto' else arguments.resume
         config.resume = config.load_from is not None
+    checkpoint = None
     if config.get('load_from'):
-        load_checkpoint(config.load_from)  # refuses what is broken or would run code, before the run starts
+        checkpoint = load_checkpoint(config.load_from)  # refuses what is broken or would run code, before the run starts
         start = pathlib.Path(config.load_from).resolve()
         replaced = start.parent == pathlib.Path(config.work_dir).resolve() and any(map(start.match, CHECKPOINTS))
         if replaced and arguments.overwrite and not arguments.resume:
             raise UserError(f'{config.load_from} would be removed by --overwrite; choose another --work-dir')
+    set_start(config, arguments.start)
     if arguments.amp:
         config.optim_wrapper.type = 'AmpOptimWrapper' if has_cuda() else 'gaia_ssl.AutocastOptimWrapper'
     if arguments.auto_scale_lr:
@@ -51,6 +58,8 @@ def main() -> None:
     cli.join_processes(arguments.launcher)
     runner = build_runner(config)
     check_batch_size(runner)
+    if checkpoint is not None:
+        check_weights(runner.model, checkpoint, config.load_from)
     if is_main_process():
         claim_folder(config.work_dir, *CHECKPOINTS, **earlier)  # only now: what has failed by here replaces nothing
     runner.train()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -14,6 +14,10 @@ from gaia_ssl.space.arch import Arch, check_positive_integer
 
 COLUMNS = ('stem', 'width1', 'depth1', 'width2', 'depth2', 'width3', 'depth3', 'width4', 'depth4')
 """The dimensions in the order of the index: the last one runs fastest, so a prefix of an arch is a range of indices."""
+
+
+AUTO = 'auto'
+"""In a config, the space inside the pretrained network that the supernet starts from."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +56,58 @@ class ArchSpace:
                 check_positive_integer(number)
             if any(a >= b for a, b in zip(choices, choices[1:], strict=False)):
                 raise UserError(f'{name} of the space is {list(choices)}; list the choices in ascending order, each once')
+
+    @classmethod
+    def inside(cls, arch: Arch | str, shares: Sequence[float] = (0.5, 0.75, 1.0)) -> ArchSpace:
+        """The space whose max is ``arch``, and whose choices are ``shares`` of each of its numbers.
+
+        Widths and the stem are rounded to multiples of 8 (of 4 where ``arch`` has less than 32), depths down; choices that fall
+        together are one. The same arch always gives the same space.
+
+        Args:
+            arch: E.g. that of a pretrained network.
+            shares: In (0, 1], ascending; 1 is added if it is missing.
+
+        Raises:
+            UserError: If a share lies outside (0, 1].
+
+        Example:
+            >>> space = ArchSpace.inside('64-64x3-128x4-256x6-512x3')
+            >>> space.stem, space.widths[3], space.depths, len(space)
+            ((32, 48, 64), (256, 384, 512), ((1, 2, 3), (2, 3, 4), (3, 4, 6), (1, 2, 3)), 19683)
+        """
+        arch = Arch.parse(arch)
+        if not all(0 < share <= 1 for share in shares):
+            raise UserError(f'shares are {list(shares)}; give numbers above 0 and up to 1')
+
+        def widths(width: int) -> tuple[int, ...]:
+            step = 8 if width >= 32 else 4
+            rounded = {int(share * width / step + 0.5) * step for share in shares}
+            return (*sorted(choice for choice in rounded if 0 < choice < width), width)
+
+        def depths(depth: int) -> tuple[int, ...]:
+            return tuple(sorted({max(1, int(share * depth)) for share in (*shares, 1)}))
+
+        return cls(widths(arch.stem), tuple(map(widths, arch.widths)), tuple(map(depths, arch.depths)))
+
+    @classmethod
+    def read(cls, value: ArchSpace | dict | str) -> ArchSpace:
+        """A space as configs write it: the choices of :meth:`to_dict`, or the text of an arch, for the space inside it.
+
+        Raises:
+            UserError: If it is neither.
+        """
+        if isinstance(value, cls):
+            return value
+        if value == AUTO:
+            raise UserError("the space is 'auto', that inside a pretrained network, and there is none; say --start FILE, or "
+                            'model.backbone.space=ARCH for that inside an arch')
+        if isinstance(value, str):
+            return cls.inside(value)
+        try:
+            return cls(**value)
+        except TypeError as error:
+            raise UserError(f'the space is {value}; give stem, widths and depths, or the text of an arch') from error
 
     @property
     def choices(self) -> tuple[tuple[int, ...], ...]:

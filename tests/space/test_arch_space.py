@@ -96,6 +96,37 @@ def test_dict_round_trip():
     assert plain['depths'][2] == [5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29]
 
 
+@pytest.mark.parametrize('text', ['64-64x3-128x4-256x6-512x3', '8-4x1-12x2-30x1-64x23', '1-1x1-1x1-1x1-1x1'])
+def test_a_space_inside_an_arch(text):
+    arch = Arch.parse(text)
+    space = ArchSpace.inside(text)
+    assert space.max == arch and space == ArchSpace.inside(arch) == ArchSpace.read(text)
+    for number, choices in zip(arch.numbers, space.choices, strict=True):
+        assert 1 <= choices[0] <= max(number / 2 + 4, 1) and len(choices) <= 3
+    for number, choices in zip((arch.stem, *arch.widths), (space.stem, *space.widths), strict=True):
+        step = 8 if number >= 32 else 4
+        assert all(choice % step == 0 and choice >= number / 2 - step / 2 for choice in choices[:-1])
+
+
+def test_the_space_inside_resnet50_and_101():
+    resnet50 = ArchSpace.inside('64-64x3-128x4-256x6-512x3')
+    assert resnet50.to_dict() == dict(
+        stem=[32, 48, 64], widths=[[32, 48, 64], [64, 96, 128], [128, 192, 256], [256, 384, 512]],
+        depths=[[1, 2, 3], [2, 3, 4], [3, 4, 6], [1, 2, 3]])
+    assert ArchSpace.inside('64-64x3-128x4-256x23-512x3').depths[2] == (11, 17, 23)
+    assert ArchSpace.inside('64-64x3-128x4-256x6-512x3', shares=(0.25, 0.5)).stem == (16, 32, 64)
+    with pytest.raises(UserError, match=r'shares are \[0, 1\]'):
+        ArchSpace.inside('64-64x3-128x4-256x6-512x3', shares=(0, 1))
+
+
+def test_spaces_as_configs_write_them(tiny_space):
+    assert ArchSpace.read(tiny_space) is tiny_space and ArchSpace.read(tiny_space.to_dict()) == tiny_space
+    for value, match in ((dict(stem=[8]), 'give stem, widths and depths'), (None, 'give stem, widths and depths'),
+                         ('auto', 'say --start FILE'), ('64', 'is not an arch')):
+        with pytest.raises(UserError, match=match):
+            ArchSpace.read(value)
+
+
 def test_the_space_does_not_need_torch():
     code = 'import sys, gaia_ssl, gaia_ssl.space; sys.exit("torch" in sys.modules or "mmengine" in sys.modules)'
     assert subprocess.run([sys.executable, '-c', code]).returncode == 0

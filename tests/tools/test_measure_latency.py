@@ -72,7 +72,8 @@ def test_bad_paths_are_errors_of_one_line(tmp_path, config, error):
     assert 'no such config file' in error(tmp_path / 'table.json', '--config', tmp_path / 'nothing.py')
     for name, text, message in (('broken', 'model = dict(', 'not a config'), ('empty', '', 'no model.backbone.space'),
                                 ('none', "model = dict(backbone=dict(type='ResNet'))", 'no model.backbone.space'),
-                                ('odd', 'model = dict(backbone=dict(space=dict(stem=[4])))', 'no model.backbone.space'),
+                                ('odd', 'model = dict(backbone=dict(space=dict(stem=[4])))', 'give stem, widths and depths'),
+                                ('auto', "model = dict(backbone=dict(space='auto'))", 'say --start FILE'),
                                 ('bad', f'model = dict(backbone=dict(space={dict(tiny.SPACE.to_dict(), stem=[])}))',
                                  'the space offers no stem')):
         (tmp_path / f'{name}.py').write_text(text)

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from gaia_ssl.models.backbones.bottleneck_resnet import BottleneckResNet
+from mmengine.logging import print_log
+from mmengine.model import initialize
+
+from gaia_ssl.models.backbones.bottleneck_resnet import BottleneckResNet, pretrained_checkpoint
 from gaia_ssl.models.dynamic import DynamicBatchNorm2d, DynamicConv2d, DynamicSyncBatchNorm
+from gaia_ssl.models.pretrained_checkpoint import read_pretrained
+from gaia_ssl.models.pretrained_start import check_start, start_from
 from gaia_ssl.registry import MODELS
 from gaia_ssl.space import Arch, ArchSpace
+from gaia_ssl.space.arch_space import AUTO
 from gaia_ssl.space.cost import EXPANSION
 
 _NORMS = {'BN': DynamicBatchNorm2d, 'SyncBN': DynamicSyncBatchNorm}
@@ -20,7 +26,8 @@ class DynamicResNet(BottleneckResNet):
     Any arch that is not larger than ``space.max`` in any dimension can be set, on the space's grid or not.
 
     Args:
-        space: The search space, or the arguments of one (``stem``, ``widths``, ``depths``).
+        space: The search space; or the arguments of one (``stem``, ``widths``, ``depths``); or the text of an arch, for
+            :meth:`ArchSpace.inside` it; or ``'auto'``, for that inside the pretrained network of ``init_cfg``.
         stem_kernel: 7 (stride 2, max-pool) for images of about 224 px; 3 (stride 1, no pool) for about 32 px.
         out_indices: Which of C2 (0) to C5 (3) to return.
         strides, dilations, contract_dilation: As in mmseg's ResNet.
@@ -29,6 +36,8 @@ class DynamicResNet(BottleneckResNet):
         norm_eval: Keep batch norm in eval mode while training.
         with_cp: Recompute each block in the backward pass to save memory.
         zero_init_residual: Start with zero as the weight of each block's last batch norm.
+        init_cfg: ``dict(type='Pretrained', checkpoint=…)`` starts from any ResNet that :func:`read_pretrained` reads and that
+            is not larger than ``space.max``: its function is kept, its channels are sorted.
 
     Example:
         >>> import torch
@@ -41,14 +50,33 @@ class DynamicResNet(BottleneckResNet):
 
     conv = DynamicConv2d
 
-    def __init__(self, space: ArchSpace | dict, norm_cfg: dict | None = None, **kwargs: Any) -> None:
-        space = space if isinstance(space, ArchSpace) else ArchSpace(**space)
+    def __init__(self, space: ArchSpace | dict | str, norm_cfg: dict | None = None, **kwargs: Any) -> None:
+        if space == AUTO and (checkpoint := pretrained_checkpoint(kwargs.get('init_cfg'))):
+            space = ArchSpace.inside(read_pretrained(checkpoint).arch)
+        space = ArchSpace.read(space)
         norm_cfg = dict(norm_cfg or dict(type='BN'))
         if norm_cfg['type'] not in _NORMS:
             raise ValueError(f"norm_cfg type is {norm_cfg['type']}; DynamicResNet has {' and '.join(_NORMS)}")
         norm_cfg['type'] = _NORMS[norm_cfg['type']]
         super().__init__(space.max, norm_cfg=norm_cfg, **kwargs)
         self.space = space
+
+    def init_weights(self) -> None:
+        """As ``init_cfg`` says; a pretrained network becomes a part of it.
+
+        Raises:
+            UserError: If its checkpoint cannot be read, holds no such ResNet, or one that is larger.
+        """
+        path = pretrained_checkpoint(self.init_cfg)
+        if path is None:
+            super().init_weights()
+            return
+        pretrained = read_pretrained(path)
+        check_start(pretrained, self.space.max, self.stem_kernel)
+        initialize(self, dict(type='Kaiming', layer='Conv2d'))
+        start_from(self, pretrained)
+        print_log(f'Started from {pretrained}', logger='current')
+        self._is_init = True
 
     def set_arch(self, arch: Arch) -> None:
         """Make ``arch`` the one that :meth:`forward` runs.
