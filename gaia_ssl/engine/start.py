@@ -53,7 +53,7 @@ def set_start(config: Config, start: str | None = None, checkpoint: dict[str, An
     pretrained = read_pretrained(path)
     if backbone.space == AUTO:
         backbone.space = ArchSpace.inside(pretrained.arch).to_dict()
-    check_start(pretrained, ArchSpace.read(backbone.space).max, backbone.get('stem_kernel', 7))
+    check_start(pretrained, ArchSpace.read(backbone.space).max, backbone.get('stem_kernel', 7), backbone.get('in_channels', 3))
 
 
 def check_weights(model: nn.Module, checkpoint: dict[str, Any], path: str) -> None:

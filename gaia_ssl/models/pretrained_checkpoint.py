@@ -44,6 +44,11 @@ class PretrainedResNet:
         """Side of the first convolution's kernel."""
         return self.state_dict['conv1.weight'].size(2)
 
+    @property
+    def in_channels(self) -> int:
+        """Channels of the images."""
+        return self.state_dict['conv1.weight'].size(1)
+
     def __str__(self) -> str:
         """One line: what was taken and what was left."""
         where = f"under '{self.encoder.where}'" if self.encoder.where else 'at its top'

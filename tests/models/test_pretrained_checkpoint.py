@@ -189,6 +189,10 @@ def test_keys_too_few_and_too_many(tmp_path):
         {**net, 'layer2.1.conv1.weight': torch.ones(8, 64, 1, 1)}, tmp_path)
     assert 'not finite' in refusal({**net, 'layer2.1.bn2.bias': torch.full((16, ), float('nan'))}, tmp_path)
     assert 'of torch.int8' in refusal({**net, 'conv1.weight': net['conv1.weight'].to(torch.int8)}, tmp_path)
+    for shape in ((), (8, ), (8, 3), (8, 3, 5, 5)):
+        assert f'weights of shape {shape}; the supernet' in refusal({**net, 'conv1.weight': torch.ones(shape)}, tmp_path)
+        assert f'layer1.0.conv1.weight is {shape}, not (' in refusal(
+            {**net, 'layer1.0.conv1.weight': torch.ones(shape)}, tmp_path)
     assert 'none of its 0 tensors' in refusal({}, tmp_path)
 
 
