@@ -50,7 +50,7 @@ def main() -> None:
         replaced = start.parent == pathlib.Path(config.work_dir).resolve() and any(map(start.match, CHECKPOINTS))
         if replaced and arguments.overwrite and not arguments.resume:
             raise UserError(f'{config.load_from} would be removed by --overwrite; choose another --work-dir')
-    set_start(config, arguments.start)
+    set_start(config, arguments.start, checkpoint)
     if arguments.amp:
         config.optim_wrapper.type = 'AmpOptimWrapper' if has_cuda() else 'gaia_ssl.AutocastOptimWrapper'
     if arguments.auto_scale_lr:
