@@ -61,10 +61,10 @@ def check_weights(model: nn.Module, checkpoint: dict[str, Any], path: str) -> No
 
     mmengine loads those that fit and goes on with random ones for the rest.
     """
-    model = model.module if is_model_wrapper(model) else model
+    own: Any = model.module if is_model_wrapper(model) else model
+    expected = own.state_dict()
     state = checkpoint.get('state_dict', checkpoint)
     found = {str(name).removeprefix('module.'): value for name, value in state.items()}
-    expected = model.state_dict()
     differing = {
         'missing': [name for name in expected if name not in found],
         'left over': [name for name in found if name not in expected],

@@ -199,7 +199,8 @@ def _encoders(checkpoint: dict[str, Any]) -> Iterator[Encoder]:
 
 
 def _encoder(where: str, tensors: dict[str, Tensor], naming: Naming, prefix: str) -> Encoder:
-    own, unknown, left = {}, [], Counter()
+    own, unknown = {}, []
+    left: Counter[str] = Counter()
     for name, tensor in tensors.items():
         rest = name[len(prefix):]
         if not name.startswith(prefix):

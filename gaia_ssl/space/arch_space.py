@@ -97,7 +97,7 @@ class ArchSpace:
         Raises:
             UserError: If it is neither.
         """
-        if isinstance(value, cls):
+        if isinstance(value, ArchSpace):
             return value
         if value == AUTO:
             raise UserError("the space is 'auto', that inside a pretrained network, and there is none; say --start FILE, or "
@@ -105,8 +105,8 @@ class ArchSpace:
         if isinstance(value, str):
             return cls.inside(value)
         try:
-            return cls(**value)
-        except TypeError as error:
+            return cls(**dict(value))
+        except (TypeError, ValueError) as error:
             raise UserError(f'the space is {value}; give stem, widths and depths, or the text of an arch') from error
 
     @property
