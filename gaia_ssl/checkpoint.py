@@ -24,7 +24,7 @@ def load_checkpoint(path: str | os.PathLike, with_config: bool = False, harmless
         harmless: Further classes that the file may hold, of which nothing runs when they are read.
 
     Raises:
-        UserError: If the file is missing, cut short, no checkpoint, or holds anything that would execute code.
+        UserError: If the file is missing, unreadable, cut short, no checkpoint, or holds anything that would execute code.
     """
     path = pathlib.Path(path)
     if not path.is_file():
@@ -35,6 +35,10 @@ def load_checkpoint(path: str | os.PathLike, with_config: bool = False, harmless
     except pickle.UnpicklingError as error:
         raise UserError(f'{path}: refused, because it is no checkpoint or holds objects beyond tensors and plain values '
                         f'that could execute code ({_first_line(error)})') from error
+    except OSError as error:
+        if error.strerror is None:  # of torch, on a damaged file
+            raise UserError(f'{path}: cut short or no checkpoint ({_first_line(error)}); copy or train it again') from error
+        raise UserError(f'{path}: cannot be read ({error.strerror})') from error
     except Exception as error:  # a damaged file, or one of another kind, fails in as many ways
         raise UserError(f'{path}: cut short or no checkpoint ({_first_line(error)}); copy or train it again') from error
     if not isinstance(checkpoint, dict):

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import difflib
 import errno
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+from typing import Any
 
 import cv2
 import torch
 from mmengine.config import Config, DictAction
+from mmengine.utils import get_installed_path
 
 from gaia_ssl.allocator import keep_freed_memory
+from gaia_ssl.config_file import check_text
 from gaia_ssl.errors import UserError
+from gaia_ssl.mim_folder import mim_folder
+from gaia_ssl.terminal import one_line
 
+CONFIG_HELP = 'config file; gaia_ssl::FOLDER/NAME.py is one that comes with gaia_ssl, e.g. gaia_ssl::search/c2-c5_coco.py'
+INSTALLED_CONFIGS = ('gaia_ssl', 'mmdet', 'mmpretrain')
+"""Packages whose configs can be named by ``PACKAGE::``. For ``mmseg::``, mmengine pip-installs another mmsegmentation."""
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -25,29 +36,35 @@ def run(main: Callable[[], None]) -> None:
 
     Whatever mmengine or a toolbox loads meanwhile is loaded with ``weights_only``.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors='backslashreplace')  # where a terminal's encoding lacks a character
     os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] = '1'
     keep_freed_memory()
-    cv2.setLogLevel(2)  # errors only: unreadable images are reported by their paths
+    opencv_logging: Any = cv2 if hasattr(cv2, 'setLogLevel') else cv2.utils.logging  # type: ignore[attr-defined]  # OpenCV 5
+    opencv_logging.setLogLevel(2)  # errors only: unreadable images are reported by their paths
     try:
+        check_text(os.getcwd(), 'the current folder')
+        for word in sys.argv[1:]:
+            check_text(word, 'an argument')
         main()
     except UserError as error:
-        print(f'error: {_message(error)}', file=sys.stderr)
+        print(f'error: {one_line(_message(error))}', file=sys.stderr)
         sys.exit(1)
     except OSError as error:
         if error.errno not in DISK_FULL and error.filename is None:
             raise
         place = error.filename or 'the output'
         hint = '; make room, all that was finished is kept' if error.errno in DISK_FULL else ''
-        print(f'error: {place}: {error.strerror}{hint}', file=sys.stderr)
+        print(one_line(f'error: {place}: {error.strerror}{hint}'), file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
 
 
 def _message(error: UserError) -> str:
-    """The error's line. Of one raised in a data loader's worker, torch makes a traceback that ends in that line."""
-    lines = str(error).splitlines() or ['']
-    return lines[-1].removeprefix(f'{UserError.__module__}.{UserError.__qualname__}: ')
+    """What it says. Of one raised in a data loader's worker, torch makes a traceback that ends in that."""
+    return str(error).rpartition(f'\n{UserError.__module__}.{UserError.__qualname__}: ')[2].strip()
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,17 +84,38 @@ def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def read_config(path: str) -> Config:
-    """The config in the file ``path``.
+    """The config in the file ``path``, or that which ``PACKAGE::FOLDER/NAME.py`` names.
 
     Raises:
-        UserError: If the file is missing or does not parse.
+        UserError: If there is none, it does not parse, or the package is none of :data:`INSTALLED_CONFIGS`.
     """
-    if not os.path.isfile(path):
+    package, separator, name = path.partition('::')
+    if os.path.isfile(path):
+        file = Path(path)
+    elif separator:
+        file = _installed_config(package, name)
+    else:
         raise UserError(f'{path}: no such config file')
     try:
-        return Config.fromfile(path)
+        return Config.fromfile(file)
     except Exception as error:  # a config is Python code and fails in as many ways
         raise UserError(f'{path}: not a config that can be read ({type(error).__name__}: {error})') from error
+
+
+def _installed_config(package: str, name: str) -> Path:
+    if package not in INSTALLED_CONFIGS:
+        known = ', '.join(f'{each}::' for each in INSTALLED_CONFIGS)
+        raise UserError(f'{package}::{name}: configs can be named by {known} only; give the file itself')
+    try:
+        configs = mim_folder('configs') if package == 'gaia_ssl' else Path(get_installed_path(package), '.mim', 'configs')
+    except PackageNotFoundError as error:
+        raise UserError(f'{package}::{name}: {package} is not installed') from error
+    file = configs / name
+    if not file.is_file():
+        near = difflib.get_close_matches(name, [each.relative_to(configs).as_posix() for each in configs.glob('*/*.py')], n=1)
+        hint = f'did you mean {package}::{near[0]}?' if near else f'{package} has its configs in {configs}'
+        raise UserError(f'{package}::{name}: no such config; {hint}')
+    return file
 
 
 def load_config(arguments: argparse.Namespace) -> Config:

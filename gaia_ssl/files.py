@@ -1,11 +1,13 @@
 """Files that are whole or not there: write beside the target, then rename."""
 
 import contextlib
+import json
 import os
 import pathlib
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from gaia_ssl.errors import UserError
 
@@ -29,6 +31,28 @@ def atomic_path(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def read_json(path: str | os.PathLike, what: str, advice: str) -> dict[str, Any]:
+    """The object in a JSON file, with or without a byte order mark.
+
+    Args:
+        path: The file.
+        what: What it should be, for the error.
+        advice: What to do if it is not, for the error.
+
+    Raises:
+        UserError: If it cannot be read, is no JSON or nested too deep, or holds no object.
+    """
+    try:
+        content = json.loads(pathlib.Path(path).read_text(encoding='utf-8-sig'))
+    except OSError as error:
+        raise UserError(f'{path}: cannot be read ({error.strerror}); {advice}') from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f'{path}: not {what} ({type(error).__name__}: {str(error)[:200]}); {advice}') from error
+    if not isinstance(content, dict):
+        raise UserError(f'{path}: not {what}, but a {type(content).__name__}; {advice}')
+    return content
 
 
 def check_folder(path: str | os.PathLike, *holds: str, resume: bool | None = False, overwrite: bool = False) -> None:

@@ -29,6 +29,7 @@ def run_logged(words: Sequence[str], log: pathlib.Path, report: Callable[[str], 
     with open(log, 'a', encoding='utf-8') as file:
         process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace')
         try:
+            assert process.stdout is not None
             for line in process.stdout:
                 file.write(line)
                 last.append(line.strip())

@@ -5,6 +5,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from gaia_ssl.terminal import say
+
 
 class Progress:
     """Reports every few seconds how far a piece of work is; nothing if it takes less.
@@ -23,10 +25,10 @@ class Progress:
         1/2 archs, ... archs/s, ETA 0:00:00
     """
 
-    def __init__(self, total: float, what: str, report: Callable[[str], None] = print, every: float = 5.0,
+    def __init__(self, total: float, what: str, report: Callable[[str], None] = say, every: float = 5.0,
                  total_weight: float | None = None) -> None:
         self.total = total
-        self.done = 0
+        self.done = 0.0
         self._total_weight = total if total_weight is None else total_weight
         self._weight = 0.0
         self._what = what

@@ -9,6 +9,10 @@ from importlib import import_module
 from mmengine import registry as mm
 from mmengine.config.utils import MODULE2PACKAGE
 
+from mmcv_torchvision_ops import finder
+
+finder.register()  # where its .pth file was not read, in a folder on PYTHONPATH
+
 # mmengine looks ``gaia_ssl::path/to/config.py`` up in this table.
 MODULE2PACKAGE.setdefault('gaia_ssl', 'gaia_ssl')
 

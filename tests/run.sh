@@ -9,5 +9,7 @@ if ! command -v chromedriver >/dev/null && [[ $EUID == 0 ]] && command -v apt-ge
     echo "run.sh: apt-get could not install chromium and chromium-driver (its message is above)" >&2
 fi
 .venv/bin/ruff check .
+.venv/bin/codespell
+.venv/bin/mypy
 # One thread a test process, as many processes as cores.
 OMP_NUM_THREADS=1 exec .venv/bin/python -m pytest -n "$(nproc)" --dist loadfile "$@"

@@ -12,6 +12,8 @@ from mmengine.logging import HistoryBuffer
 
 from gaia_ssl.checkpoint import file_hash, load_checkpoint, save_checkpoint
 from gaia_ssl.errors import UserError
+from gaia_ssl.export.hand_over import check_out, export_subnet
+from gaia_ssl.space import Arch
 
 
 def refused(path: str | os.PathLike, match: str = '') -> None:
@@ -172,3 +174,18 @@ def test_hash(tmp_path):
     data = os.urandom((1 << 20) + 17)
     (tmp_path / 'a').write_bytes(data)
     assert file_hash(tmp_path / 'a') == hashlib.sha256(data).hexdigest()
+
+
+def test_a_file_that_cannot_be_read_is_not_called_broken(tmp_path):
+    (tmp_path / 'a.pth').symlink_to('/proc/self/mem')  # opens, but reading from its start fails
+    with pytest.raises(UserError, match=r'a.pth: cannot be read \(Input/output error\)$'):
+        load_checkpoint(tmp_path / 'a.pth')
+
+
+def test_a_loop_of_links(tmp_path):
+    (tmp_path / 'a.pth').symlink_to(tmp_path / 'a.pth')
+    with pytest.raises(UserError, match='a.pth: no such checkpoint file'):
+        load_checkpoint(tmp_path / 'a.pth')
+    with pytest.raises(UserError, match='a.pth: no such checkpoint file'):
+        export_subnet(str(tmp_path / 'a.pth'), Arch.parse('4-4x1-8x1-8x1-16x1'), str(tmp_path), tmp_path / 'out')
+    check_out(tmp_path / 'out', False, tmp_path / 'a.pth')

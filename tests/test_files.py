@@ -4,7 +4,7 @@ import pathlib
 import pytest
 
 from gaia_ssl.errors import UserError
-from gaia_ssl.files import atomic_path, check_folder, claim_folder
+from gaia_ssl.files import atomic_path, check_folder, claim_folder, read_json
 
 
 def test_the_file_appears_whole_in_a_folder_that_is_made(tmp_path):
@@ -92,3 +92,26 @@ def test_claim_refuses_a_file(tmp_path):
     for flags in (dict(), dict(resume=True), dict(overwrite=True)):
         with pytest.raises(UserError, match='is a file'):
             claim_folder(file, '*', **flags)
+
+
+BROKEN_JSON = dict(
+    empty=b'', cut=b'{"a": [1', text=b'hello', latin=b'{"a": "\xe9"}', utf16='{"a": 1}'.encode('utf-16'), number=b'5',
+    list=b'[1]', null=b'null', string=b'"a"', deep=b'[' * 10**5, digits=b'{"a": ' + b'9' * 10**4 + b'}', zeros=bytes(64))
+
+
+@pytest.mark.parametrize('kind', BROKEN_JSON)
+def test_json_that_is_none(tmp_path, kind):
+    path = tmp_path / 'a.json'
+    path.write_bytes(BROKEN_JSON[kind])
+    with pytest.raises(UserError, match=r'a\.json: not a table.*; make one$') as info:
+        read_json(path, 'a table', 'make one')
+    assert len(str(info.value).splitlines()) == 1
+
+
+def test_json(tmp_path):
+    path = tmp_path / 'a.json'
+    path.write_text('\ufeff{"a": 1}', encoding='utf-8')
+    assert read_json(path, 'a table', 'make one') == dict(a=1)
+    for missing in (tmp_path, tmp_path / 'b.json'):
+        with pytest.raises(UserError, match='cannot be read .*; make one'):
+            read_json(missing, 'a table', 'make one')

@@ -1,10 +1,10 @@
-"""Is the searched backbone worth it? On your downstream data, the same training from
+"""Is the searched backbone worth it? The same training on your downstream data, from three starts.
 
     searched   the searched subnet
     resnet50   ResNet-50's shape at the same FLOPs, from the same supernet
     scratch    the searched arch, untrained
 
-python tools/compare_backbones.py CHECKPOINT ARCH --for coco-mask-rcnn --data data/coco --seeds 0 1 2
+    gaia-ssl compare CHECKPOINT ARCH --for coco-mask-rcnn --data data/coco --seeds 0 1 2
 
 What is finished is kept: --resume does the rest.
 """
@@ -16,7 +16,6 @@ import import_guard  # noqa: F401
 
 from mmengine.config import DictAction
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 
 from gaia_ssl import Arch, cli
@@ -24,7 +23,9 @@ from gaia_ssl.errors import UserError
 from gaia_ssl.export.comparison import RESULTS, STARTS, TABLE, Comparison, summary, unit_of
 from gaia_ssl.export.run_summary import summary_table
 from gaia_ssl.export.tasks import TASKS, prepare_task
+from gaia_ssl.export.toolbox import tool
 from gaia_ssl.progress import Progress
+from gaia_ssl.terminal import PlainConsole
 
 
 def main() -> None:
@@ -33,12 +34,13 @@ def main() -> None:
     if arguments.task not in TASKS:
         raise UserError(f"'{arguments.task}' is not a downstream task; choose from {', '.join(TASKS)}")
     cli.check_seeds(arguments.seeds)
+    tool(TASKS[arguments.task].toolbox, 'train.py')  # raises where the toolbox is missing
     task = prepare_task(arguments.task, arguments.data, arguments.small)
     work_dir = arguments.work_dir or f'work_dirs/compare/{task.name}_{arch}'
     calibration = dict(resolution=arguments.resolution, max_images=arguments.max_images)
     comparison = Comparison(arguments.checkpoint, arch, task, work_dir, arguments.cfg_options, arguments.length, arguments.gpus,
                             calibration, resume=arguments.resume, overwrite=arguments.overwrite)
-    console = Console(highlight=False, width=max(110, Console().width))
+    console = PlainConsole(110)
     run = comparison.run_summary
     console.print(summary_table([(task.name, len(task.data.classes), run)]))
     meant = task.config.auto_scale_lr.base_batch_size
@@ -55,7 +57,7 @@ def main() -> None:
     progress = Progress(len(seeds) * len(STARTS), 'trainings', every=0)
     for seed in seeds:
         for start in STARTS:
-            console.print(f'[bold]{start}, seed {seed}[/bold]')
+            console.print(f'{start}, seed {seed}', style='bold')
             comparison.run(start, seed)
             progress.advance()
     console.print(comparison_table(comparison))
@@ -65,23 +67,23 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('checkpoint', help='checkpoint of the supernet')
-    parser.add_argument('arch', help='the searched subnet, e.g. 32-48x3-96x2-192x17-512x3')
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='checkpoint of the supernet')
+    parser.add_argument('arch', metavar='ARCH', help='the searched subnet, e.g. 32-48x3-96x2-192x17-512x3')
     parser.add_argument('--for', dest='task', required=True, metavar='TASK', help=', '.join(TASKS))
-    parser.add_argument('--data', required=True, metavar='DIR', help='the data of the task, as tools/export.py takes them')
+    parser.add_argument('--data', required=True, metavar='DIR', help='the data of the task, as gaia-ssl export takes them')
     parser.add_argument('--small', action='store_true', help='the variant of the task for little data and time')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], metavar='N',
                         help='a training each from every start (default: 0 1 2)')
-    parser.add_argument('--gpus', type=int, default=1, help='processes of a training (default: %(default)s)')
+    parser.add_argument('--gpus', type=int, default=1, metavar='N', help='processes of a training (default: %(default)s)')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
                         help='override settings of the config in every run, e.g. optim_wrapper.optimizer.lr=0.01; seed, '
                         'validation, checkpoints to keep and scaling of the learning rate are set by the comparison')
     parser.add_argument('--length', type=int, metavar='N', help='epochs or iterations of a training, whichever the config '
                         "counts, its schedule in proportion (default: the config's)")
-    parser.add_argument('--resolution', type=int,
+    parser.add_argument('--resolution', type=int, metavar='N',
                         help='side of the images in pixels, for batch norm, FLOPs and the configs of classification (default: '
                         '224, or 32 for a supernet with the 3x3 stem)')
-    parser.add_argument('--max-images', type=int, default=1024,
+    parser.add_argument('--max-images', type=int, default=1024, metavar='N',
                         help='images to recalibrate batch norm on, at most (default: %(default)s)')
     parser.add_argument('--work-dir', help='folder for everything (default: work_dirs/compare/TASK_ARCH)')
     parser.add_argument('--resume', action='store_true', help='go on with the comparison in the work dir')

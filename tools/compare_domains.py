@@ -1,4 +1,6 @@
-"""Does it matter on whose images a supernet is searched? python tools/compare_domains.py CONFIG CHECKPOINT --images A B.
+"""Does it matter on whose images a supernet is searched?
+
+    gaia-ssl domains CONFIG CHECKPOINT --images A B
 
 The same subnets are searched on the images of A, those of the task, and of B: their winners, and how far the two rankings
 agree. With downstream scores on A (--scores): how well either ranking predicts them, and what the winners score.
@@ -11,7 +13,6 @@ import import_guard  # noqa: F401
 
 import pandas as pd
 from mmengine.config import Config
-from rich.console import Console
 
 from gaia_ssl import ArchSpace, cli
 from gaia_ssl.checkpoint import load_checkpoint
@@ -29,13 +30,14 @@ from gaia_ssl.search.outcome import read_found
 from gaia_ssl.search.rank_plots import plot_domains
 from gaia_ssl.search.ranking import read_ranking
 from gaia_ssl.search.task import TASKS
+from gaia_ssl.terminal import PlainConsole
 
 RESULTS = ('similarities.csv', 'winners.csv', 'correlations.csv', 'correlations.json', 'domains.png')
 
 
 def main() -> None:
     arguments = parse_arguments()
-    say = Console(width=max(120, Console().width), markup=False).print
+    say = PlainConsole(120).print
     config, space = read_supernet(arguments)
     paths = [Path(path) for path in arguments.images or arguments.rankings]
     if paths[0].resolve() == paths[1].resolve():
@@ -80,15 +82,15 @@ def main() -> None:
     for each in tables:
         say(each)
     for note in dict.fromkeys(note for each in correlations for note in notes_of(each)):
-        say(f'note: {note}', soft_wrap=True, highlight=False)
+        say(f'note: {note}', soft_wrap=True)
     say(f'winners: {out}/winners.csv   figures: {out}/correlations.csv   picture: {out}/domains.png', soft_wrap=True)
 
 
 def parse_arguments() -> argparse.Namespace:
     """Of the command line, with combinations that make no sense refused."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', nargs='?', help='search config, e.g. configs/search/c4-c5_cityscapes.py')
-    parser.add_argument('checkpoint', nargs='?', help='checkpoint of the supernet')
+    parser.add_argument('config', nargs='?', metavar='CONFIG', help=cli.CONFIG_HELP)
+    parser.add_argument('checkpoint', nargs='?', metavar='CHECKPOINT', help='checkpoint of the supernet')
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument('--images', nargs=2, metavar=('A', 'B'), help='folders of images to search on; A are those of the task')
     which.add_argument('--rankings', nargs=2, metavar=('A', 'B'), help='ranking.csv of two searches that were made')
@@ -96,9 +98,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--tasks', nargs='+', choices=list(TASKS), help='tasks to compare (default: all)')
     parser.add_argument('--scores', metavar='FILE', help='CSV file with columns arch and score: downstream scores on A')
     parser.add_argument('--archs', help="'all', a number to draw from each group, or a file (default: as the config says)")
-    parser.add_argument('--num-images', type=int, help='search on so many images (default: as the config says)')
-    parser.add_argument('--seed', type=int, default=0, help='of the bootstrap (default: %(default)s)')
-    parser.add_argument('--resamples', type=int, default=1000, help='of the bootstrap (default: %(default)s)')
+    parser.add_argument('--num-images', type=int, metavar='N', help='search on so many images (default: as the config says)')
+    parser.add_argument('--seed', type=int, default=0, metavar='N', help='of the bootstrap (default: %(default)s)')
+    parser.add_argument('--resamples', type=int, default=1000, metavar='N', help='of the bootstrap (default: %(default)s)')
     parser.add_argument('--resume', action='store_true', help='go on with what the work dir holds')
     cli.add_config_arguments(parser)
     arguments = parser.parse_args()

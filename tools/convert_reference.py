@@ -1,10 +1,11 @@
-"""Make a supernet of the paper's own code one of gaia_ssl: python tools/convert_reference.py SOURCE OUT --config CONFIG.
+"""Make a supernet of the paper's own code one of gaia_ssl.
+
+    gaia-ssl convert SOURCE OUT --config CONFIG
 
 SOURCE holds encoder_q.*, encoder_k.* and the queue; search and export take OUT.
 """
 
 import argparse
-import os
 from pathlib import Path
 
 import import_guard  # noqa: F401
@@ -17,14 +18,15 @@ from gaia_ssl.errors import UserError
 from gaia_ssl.models.algorithms import SupernetMoCo
 from gaia_ssl.models.reference_checkpoint import convert_reference
 from gaia_ssl.registry import MODELS
+from gaia_ssl.terminal import say
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('source', help="checkpoint of the paper's own code")
-    parser.add_argument('out', help='checkpoint to write')
-    parser.add_argument('--config', default=Path(__file__).parents[1] / 'configs/data/mocov2_r_supernet.py',
-                        help="config of the same supernet (default: the paper's, configs/data/mocov2_r_supernet.py)")
+    parser.add_argument('source', metavar='SOURCE', help="checkpoint of the paper's own code")
+    parser.add_argument('out', metavar='OUT', help='checkpoint to write')
+    parser.add_argument('--config', default='gaia_ssl::data/mocov2_r_supernet.py', metavar='CONFIG',
+                        help="config of the same supernet (default: the paper's, %(default)s)")
     parser.add_argument('--overwrite', action='store_true', help='replace OUT')
     arguments = parser.parse_args()
 
@@ -37,10 +39,10 @@ def main() -> None:
     converted['meta']['converted_from'] = dict(name=Path(arguments.source).name, sha256=file_hash(arguments.source))
     save_checkpoint(converted, out)
     space = model.backbone.space
-    print(f'{out}: {len(converted["state_dict"])} tensors, a supernet of {len(space)} archs, {space.min} … {space.max}')
+    say(f'{out}: {len(converted["state_dict"])} tensors, a supernet of {len(space)} archs, {space.min} … {space.max}')
 
 
-def build_supernet(path: str | os.PathLike) -> SupernetMoCo:
+def build_supernet(path: str) -> SupernetMoCo:
     """The model of a config."""
     config = cli.read_config(path)
     init_default_scope(config.get('default_scope', 'mmpretrain'))

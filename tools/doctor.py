@@ -1,6 +1,6 @@
-"""Check the environment and say what mends it: python tools/doctor.py. Exit status 1 if anything fails.
+"""Check the environment and say what mends it.
 
-Runs with the standard library alone, so also where nothing else does.
+Exit status 1 if anything fails. Runs with the standard library alone, so also where nothing else does.
 """
 
 import argparse

@@ -1,4 +1,6 @@
-"""Draw a share of the labels, the same from each class: python tools/draw_split.py DIR --percent 1.
+"""Draw a share of the labels, the same from each class.
+
+    gaia-ssl split DIR --percent 1
 
 Writes DIR/meta/train_labeled_1percent.txt, which configs/downstream/imagenet-semi-1p.py reads.
 """
@@ -12,13 +14,14 @@ from gaia_ssl import cli
 from gaia_ssl.datasets import ImageFolder
 from gaia_ssl.evaluation import stratified_split, write_split
 from gaia_ssl.files import claim_folder
+from gaia_ssl.terminal import say
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('data', metavar='DIR', help='folder with train/CLASS/')
-    parser.add_argument('--percent', type=float, default=1, help='share of the images (default: %(default)s)')
-    parser.add_argument('--seed', type=int, default=0, help='of the draw (default: %(default)s)')
+    parser.add_argument('--percent', type=float, default=1, metavar='X', help='share of the images (default: %(default)s)')
+    parser.add_argument('--seed', type=int, default=0, metavar='N', help='of the draw (default: %(default)s)')
     parser.add_argument('--overwrite', action='store_true', help='replace an earlier list')
     arguments = parser.parse_args()
 
@@ -30,7 +33,7 @@ def main() -> None:
     name = f'train_labeled_{arguments.percent:g}percent.txt'
     path = claim_folder(os.path.join(arguments.data, 'meta'), name, resume=None, overwrite=arguments.overwrite) / name
     write_split(path, [os.path.relpath(info['img_path'], train) for info in infos], labels, indices)
-    print(f'{len(indices)} of {len(images)} images: {path}')
+    say(f'{len(indices)} of {len(images)} images: {path}')
 
 
 if __name__ == '__main__':

@@ -1,4 +1,6 @@
-"""Judge a backbone on labelled images: python tools/evaluate.py CHECKPOINT --data DIR --protocol knn linear-fast.
+"""Judge a backbone on labelled images.
+
+    gaia-ssl evaluate CHECKPOINT --data DIR --protocol knn linear-fast
 
 DIR holds train/ and val/, each with a folder a class. CHECKPOINT is an exported backbone or a supernet's checkpoint. Protocols:
 
@@ -15,7 +17,6 @@ import pathlib
 import import_guard  # noqa: F401
 
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 
 from gaia_ssl import Arch, cli
@@ -23,6 +24,7 @@ from gaia_ssl.engine.judge import PROTOCOLS, RUNS, SEEDLESS, TRAINED, Judge, Jud
 from gaia_ssl.errors import UserError
 from gaia_ssl.evaluation import EvaluationRecord
 from gaia_ssl.files import claim_folder
+from gaia_ssl.terminal import PlainConsole, say
 
 RESULTS = 'evaluation.json'
 FILES = (RESULTS, f'{RUNS}/backbone.pth', *(f'{RUNS}/{protocol}_seed*' for protocol in TRAINED))
@@ -51,15 +53,15 @@ def main() -> None:
     if todo:
         judge.prepare(work_dir)
     for protocol, seed in todo:
-        print(f'{protocol}' if seed is None else f'{protocol}, seed {seed}', flush=True)
+        say(protocol if seed is None else f'{protocol}, seed {seed}')
         record.add(protocol, seed, **judge.score(protocol, seed))
-    Console().print(table(record, judge))
-    print(f'results: {record.path}')
+    PlainConsole().print(table(record, judge))
+    say(f'results: {record.path}')
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('checkpoint', help='exported backbone, or checkpoint of a supernet')
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='exported backbone, or checkpoint of a supernet')
     parser.add_argument('--data', required=True, metavar='DIR', help='folder with train/CLASS/ and val/CLASS/')
     parser.add_argument('--val', default='val', metavar='NAME', help='the folder in DIR to test on (default: %(default)s)')
     parser.add_argument('--arch', help='the subnet (default: that of the export, or the largest)')
@@ -68,18 +70,19 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--seeds', nargs='+', type=int, default=[0], metavar='N',
                         help='one run each of the protocols that train (default: 0)')
     parser.add_argument('--small', action='store_true', help="the protocols' configs for little data and time")
-    parser.add_argument('--epochs', type=int, help='length of the training; its schedule follows')
-    parser.add_argument('--batch-size', type=int, help='images a batch of the training; its learning rate follows')
-    parser.add_argument('--lr', type=float, help='learning rate, as it is')
-    parser.add_argument('--head-lr-mult', type=float, help='how much larger that of the head is (semi-1, semi-10)')
-    parser.add_argument('-k', type=int, default=20, help='neighbours (default: %(default)s)')
-    parser.add_argument('--resolution', type=int,
+    parser.add_argument('--epochs', type=int, metavar='N', help='length of the training; its schedule follows')
+    parser.add_argument('--batch-size', type=int, metavar='N', help='images a batch of the training; its learning rate follows')
+    parser.add_argument('--lr', type=float, metavar='RATE', help='learning rate, as it is')
+    parser.add_argument('--head-lr-mult', type=float, metavar='FACTOR',
+                        help='how much larger that of the head is (semi-1, semi-10)')
+    parser.add_argument('-k', type=int, default=20, metavar='N', help='neighbours (default: %(default)s)')
+    parser.add_argument('--resolution', type=int, metavar='N',
                         help='side of the images in pixels (default: that of the export, or 224, or 32 with the 3x3 stem)')
     parser.add_argument('--calibration-images', type=int, default=1024, metavar='N',
                         help='images to calibrate batch norm on, at most (default: %(default)s); 0 keeps that of an export')
-    parser.add_argument('--max-unreadable', type=float, default=0.01,
+    parser.add_argument('--max-unreadable', type=float, default=0.01, metavar='SHARE',
                         help='share of unreadable images to accept (default: %(default)s)')
-    parser.add_argument('--workers', type=int, default=2, help='processes that read images (default: %(default)s)')
+    parser.add_argument('--workers', type=int, default=2, metavar='N', help='processes that read images (default: %(default)s)')
     parser.add_argument('--work-dir', help='folder for results and runs (default: work_dirs/evaluate/CHECKPOINT_ARCH)')
     parser.add_argument('--resume', action='store_true', help='go on with what the work dir holds')
     parser.add_argument('--overwrite', action='store_true', help='replace what the work dir holds')

@@ -1,15 +1,13 @@
-"""Hand over one subnet, with configs of the tasks it is for:
+"""Hand over one subnet, with configs of the tasks it is for.
 
-    python tools/export.py CHECKPOINT ARCH OUT --for coco-mask-rcnn --data data/coco
-    python tools/export.py CHECKPOINT OUT --from best.json --group 3-4 --for cityscapes-fcn --data data/cityscapes
-    python tools/export.py CHECKPOINT ARCH OUT --data DIR          # the backbone alone, DIR any folder of images
+    gaia-ssl export CHECKPOINT ARCH OUT --for coco-mask-rcnn --data data/coco
+    gaia-ssl export CHECKPOINT OUT --from best.json --group 3-4 --for cityscapes-fcn --data data/cityscapes
+    gaia-ssl export CHECKPOINT ARCH OUT --data DIR          # the backbone alone, DIR any folder of images
 """
 
 import argparse
 
 import import_guard  # noqa: F401
-
-from rich.console import Console
 
 from gaia_ssl import Arch, cli
 from gaia_ssl.errors import UserError
@@ -20,13 +18,15 @@ from gaia_ssl.export.run_summary import summary_table
 from gaia_ssl.export.tasks import ALL, task_names
 from gaia_ssl.export.winner import Winner, read_winner
 from gaia_ssl.search import TASKS as FEATURES
+from gaia_ssl.terminal import PlainConsole
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('checkpoint', help='checkpoint of the supernet')
-    parser.add_argument('arch', nargs='?', help='the subnet, e.g. 32-48x3-96x2-192x17-512x3; left out with --from')
-    parser.add_argument('out', help='folder to write to')
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='checkpoint of the supernet')
+    parser.add_argument('arch', nargs='?', metavar='ARCH',
+                        help='the subnet, e.g. 32-48x3-96x2-192x17-512x3; left out with --from')
+    parser.add_argument('out', metavar='OUT', help='folder to write to')
     parser.add_argument('--for', action='append', default=[], dest='tasks', metavar='TASK',
                         help=f'write the config of a downstream task, may be given several times: {", ".join(TASKS)}, or {ALL} '
                         '(the first three)')
@@ -39,12 +39,13 @@ def main() -> None:
     parser.add_argument('--from', dest='best', metavar='BEST_JSON', help='take the winner of a search instead of ARCH')
     parser.add_argument('--group', help='whose winner, e.g. 3-4; may be left out where there is but one group')
     parser.add_argument('--features', choices=list(FEATURES), help='whose winner (default: of the features that the tasks use)')
-    parser.add_argument('--resolution', type=int,
+    parser.add_argument('--resolution', type=int, metavar='N',
                         help='side of the images in pixels, for batch norm and the configs of classification (default: 224, or '
                         '32 for a supernet with the 3x3 stem)')
-    parser.add_argument('--batch-size', type=int, default=64, help='images a batch (default: %(default)s)')
-    parser.add_argument('--max-images', type=int, default=1024, help='images to use at most (default: %(default)s)')
-    parser.add_argument('--max-unreadable', type=float, default=0.01,
+    parser.add_argument('--batch-size', type=int, default=64, metavar='N', help='images a batch (default: %(default)s)')
+    parser.add_argument('--max-images', type=int, default=1024, metavar='N',
+                        help='images to use at most (default: %(default)s)')
+    parser.add_argument('--max-unreadable', type=float, default=0.01, metavar='SHARE',
                         help='share of unreadable images to accept (default: %(default)s)')
     parser.add_argument('--format', default='safetensors', metavar='FORMATS',
                         help=f'further forms of the backbone, separated by commas: {", ".join(FORMATS)} (default: %(default)s)')
@@ -53,7 +54,7 @@ def main() -> None:
 
     names, formats = task_names(arguments.tasks), parse_formats(arguments.format)
     if (arguments.arch is None) == (arguments.best is None):
-        raise UserError('give ARCH, or a search with --from, and not both: tools/export.py CHECKPOINT ARCH OUT')
+        raise UserError('give ARCH, or a search with --from, and not both: gaia-ssl export CHECKPOINT ARCH OUT')
     if arguments.data is None and (names or arguments.images is None):
         what = 'the data of the tasks' if names else 'a folder of images to recalibrate batch norm on'
         raise UserError(f'give --data: {what}')
@@ -67,7 +68,7 @@ def main() -> None:
         arguments.checkpoint, arch, own.images if own else arguments.images or arguments.data, arguments.out,
         arguments.resolution, arguments.batch_size, arguments.max_images, arguments.max_unreadable, tasks, winner,
         names=own.names if own else None, formats=formats)
-    console = Console(highlight=False)
+    console = PlainConsole()
     if tasks:
         console.print(summary_table([(task.name, len(task.data.classes), task.run) for task in tasks]))
     for task in tasks:

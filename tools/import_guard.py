@@ -13,14 +13,16 @@ from types import TracebackType
 
 def excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """As ``sys.excepthook``, but for what goes wrong while a module is imported."""
-    importing = [frame.f_code.co_name for frame, _ in traceback.walk_tb(trace)][1:].count('<module>')
+    importing = any(frame.f_code.co_name == '<module>' and frame.f_globals.get('__name__') != '__main__'
+                    for frame, _ in traceback.walk_tb(trace))
     if not (issubclass(kind, ImportError) or (importing and issubclass(kind, Exception))):
         sys.__excepthook__(kind, error, trace)
         return
     what = getattr(error, 'name', None) or 'a package'
     reason = (str(error).strip().splitlines() or [''])[0]
-    doctor = os.path.relpath(pathlib.Path(__file__).with_name('doctor.py'))
-    print(f'error: {what} cannot be imported ({kind.__name__}: {reason}); run python {doctor}', file=sys.stderr)
+    by_console = sys.argv[0].startswith('gaia-ssl ')
+    doctor = 'gaia-ssl doctor' if by_console else f"python {os.path.relpath(pathlib.Path(__file__).with_name('doctor.py'))}"
+    print(f'error: {what} cannot be imported ({kind.__name__}: {reason}); run {doctor}', file=sys.stderr)
 
 
 sys.excepthook = excepthook

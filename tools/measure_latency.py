@@ -1,4 +1,6 @@
-"""Measure the latency of every subnet on this machine, block by block: python tools/measure_latency.py OUT.json.
+"""Measure the latency of every subnet on this machine, block by block.
+
+    gaia-ssl latency OUT --config gaia_ssl::data/mocov2_r_supernet.py --device cuda --batch-size 32 --dtype float16
 
 The table gives any subnet's latency as a sum, and is checked on whole networks that are measured too.
 """
@@ -11,7 +13,6 @@ from pathlib import Path
 import import_guard  # noqa: F401
 
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 
 from gaia_ssl import DATA_SPACE, ArchSpace, cli
@@ -19,18 +20,22 @@ from gaia_ssl.errors import UserError
 from gaia_ssl.evaluation import check_latency, measure_latency
 from gaia_ssl.evaluation.latency import DTYPES
 from gaia_ssl.space import LatencyTable
+from gaia_ssl.terminal import PlainConsole
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('out', help='JSON file to write the table to')
-    parser.add_argument('--config', help="config of the supernet, for its space and stem (default: the paper's)")
-    parser.add_argument('--device', choices=['cpu', 'cuda'], default='cpu', help='default: %(default)s')
-    parser.add_argument('--batch-size', type=int, default=1, help='images a batch (default: %(default)s)')
-    parser.add_argument('--resolution', type=int, default=224, help='side of the images in pixels (default: %(default)s)')
-    parser.add_argument('--dtype', choices=DTYPES, default='float32', help='default: %(default)s')
-    parser.add_argument('--threads', type=int, help="threads of the CPU (default: torch's choice)")
-    parser.add_argument('--repeats', type=int, default=10, help='rounds of measuring (default: %(default)s)')
+    parser.add_argument('out', metavar='OUT', help='JSON file to write the table to')
+    parser.add_argument('--config', metavar='CONFIG',
+                        help="config of the supernet, for its space and stem (default: the paper's)")
+    parser.add_argument('--device', choices=['cpu', 'cuda'], default='cpu',
+                        help='what to measure on (default: %(default)s)')
+    parser.add_argument('--batch-size', type=int, default=1, metavar='N', help='images a batch (default: %(default)s)')
+    parser.add_argument('--resolution', type=int, default=224, metavar='N',
+                        help='side of the images in pixels (default: %(default)s)')
+    parser.add_argument('--dtype', choices=DTYPES, default='float32', help='of weights and images (default: %(default)s)')
+    parser.add_argument('--threads', type=int, metavar='N', help="threads of the CPU (default: torch's choice)")
+    parser.add_argument('--repeats', type=int, default=10, metavar='N', help='rounds of measuring (default: %(default)s)')
     parser.add_argument('--check', type=int, default=30, metavar='N',
                         help='whole networks to check the sums on; 0 for none (default: %(default)s)')
     parser.add_argument('--overwrite', action='store_true', help='replace the table in OUT')
@@ -51,7 +56,7 @@ def main() -> None:
     space, stem_kernel = supernet_space(arguments.config) if arguments.config else (DATA_SPACE, 7)
     table = measure_latency(space, stem_kernel, arguments.device, arguments.batch_size, arguments.resolution,
                             arguments.dtype, arguments.threads, arguments.repeats)
-    console = Console()
+    console = PlainConsole()
     if arguments.check:
         _, summary = check_latency(table, space, arguments.check, repeats=arguments.repeats)
         table = dataclasses.replace(table, provenance=dict(table.provenance, check=summary))

@@ -1,4 +1,4 @@
-"""The main job on a small scale: images -> supernet -> search -> export -> a fine-tuned detector.
+"""The main job in minutes: images -> supernet -> search -> export -> a fine-tuned detector.
 
 Without --data it uses demo scenes that it renders; with --data DIR, the supernet is trained and searched on your images,
 and the detector, which needs annotations, is still fine-tuned on the demo scenes. Everything lands in work_dirs/quickstart.
@@ -14,10 +14,10 @@ from pathlib import Path
 import import_guard  # noqa: F401
 
 from mmengine.config import Config
-from rich.console import Console
 
 from gaia_ssl import cli
 from gaia_ssl.checkpoint import latest_checkpoint
+from gaia_ssl.config_file import write_config
 from gaia_ssl.datasets import ImageFolder
 from gaia_ssl.datasets.demo import generate_demo_data
 from gaia_ssl.errors import UserError
@@ -29,6 +29,7 @@ from gaia_ssl.logged_process import run_logged
 from gaia_ssl.precision import computes_bfloat16
 from gaia_ssl.search.outcome import read_winners
 from gaia_ssl.search.trust import winners_table
+from gaia_ssl.terminal import PlainConsole
 
 TOOLS = Path(__file__).resolve().parent
 CONFIGS = TOOLS.parent / 'configs' / 'quickstart'
@@ -37,7 +38,7 @@ GROUP = '70-100M'
 TASK = 'coco-mask-rcnn'
 SHOWN = ('(train)', '(val)', '(test)', 'multiply-adds', 'minutes, by', 'archs/s', 'WARNING - unreadable',
          'cannot read', 'calibrating', 'verified:', 'bbox_mAP')
-console = Console(highlight=False, width=max(100, Console().width))
+console = PlainConsole(100)
 
 
 def main() -> None:
@@ -89,7 +90,7 @@ In earnest, on your GPUs (see README.md):
 
 
 def step(number: int, text: str) -> None:
-    console.print(f'\n[bold][{number}/6] {text}[/bold]')
+    console.print(f'\n[{number}/6] {text}', style='bold')
 
 
 def check_same_images(run: Path, images: Path) -> None:
@@ -127,8 +128,7 @@ def export(folder: Path, images: Path, supernet: Path, arch: str, demo: Path) ->
 def fine_tune(folder: Path, exported_config: Path) -> dict[str, float]:
     config, result = folder / 'detector.py', folder / 'metrics.json'
     if not result.is_file():
-        with atomic_path(config) as temporary:
-            quick_mask_rcnn(Config.fromfile(exported_config), RESOLUTION, iterations=150, channels=64).dump(temporary)
+        write_config(quick_mask_rcnn(Config.fromfile(exported_config), RESOLUTION, iterations=150, channels=64), config)
         call(folder, tool('mmdet', 'train.py'), config, '--work-dir', folder, '--resume')
         call(folder, tool('mmdet', 'test.py'), config, latest_checkpoint(folder), '--work-dir', folder / 'test')
         with atomic_path(result) as temporary:
@@ -139,11 +139,11 @@ def fine_tune(folder: Path, exported_config: Path) -> dict[str, float]:
 def call(folder: Path, *command: object) -> None:
     """Run a tool; all it says goes to ``folder/output.log``, its progress also to the terminal."""
     words = [sys.executable, *map(str, command)]
-    console.print(f'[dim]$ {shlex.join(["python", *words[1:]])}[/dim]', soft_wrap=True)
+    console.print(f'$ {shlex.join(["python", *words[1:]])}', style='dim', soft_wrap=True)
 
     def show(line: str) -> None:
         if any(word in line for word in SHOWN):
-            console.print(line.split(' - INFO - ')[-1].strip(), markup=False, soft_wrap=True)
+            console.print(line.split(' - INFO - ')[-1].strip(), soft_wrap=True)
 
     run_logged(words, folder / 'output.log', show)
 

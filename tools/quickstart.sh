@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # From nothing to a fine-tuned detector: bash tools/quickstart.sh [--data DIR]
-# Sets up .venv (about 15 minutes on 2 cores, once), then trains, searches, exports and fine-tunes (under 10 minutes).
+# Sets up .venv (about two minutes, once), then trains, searches, exports and fine-tunes (under 10 minutes).
 # A second run skips what is done; an interrupted one is simply started again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

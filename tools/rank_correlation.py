@@ -1,4 +1,6 @@
-"""Does similarity rank subnets as their downstream scores do? python tools/rank_correlation.py CONFIG CHECKPOINT --data DIR.
+"""Does similarity rank subnets as their downstream scores do?
+
+    gaia-ssl rank gaia_ssl::search/z_imagenet.py CHECKPOINT --data DIR --cfg-options test_dataloader.dataset.data_root=IMAGES
 
 Subnets are sampled uniformly, searched (similarity of each task) and scored on DIR, which holds train/ and val/, each with a
 folder a class; or the scores come from a CSV file, such as of your own detection runs. Spearman and Kendall correlations,
@@ -14,7 +16,6 @@ import import_guard  # noqa: F401
 import pandas as pd
 import torch
 from mmengine.config import Config
-from rich.console import Console
 
 from gaia_ssl import Arch, ArchSpace, cli
 from gaia_ssl.checkpoint import file_hash, load_checkpoint
@@ -32,6 +33,7 @@ from gaia_ssl.search.outcome import read_found
 from gaia_ssl.search.rank_plots import plot_scores
 from gaia_ssl.search.ranking import read_ranking
 from gaia_ssl.search.task import TASKS
+from gaia_ssl.terminal import PlainConsole, one_line
 
 KEEP_BYTES = 4e9
 """Images are kept decoded in memory if they take no more than this."""
@@ -41,7 +43,7 @@ RESULTS = ('subnets.csv', 'correlations.csv', 'correlations.json', 'scatter.png'
 
 def main() -> None:
     arguments = parse_arguments()
-    say = Console(width=max(110, Console().width), markup=False).print
+    say = PlainConsole(110).print
     config, checkpoint, meta = read_supernet(arguments)
     space = meta['space'] if meta else None
     ranking = read_ranking(arguments.ranking, arguments.tasks) if arguments.ranking else None
@@ -66,7 +68,7 @@ def main() -> None:
     labels = {}
     if own is not None:
         table = table.merge(own, on='arch')
-        labels['score'] = f'score in {Path(arguments.scores).name}'
+        labels['score'] = f'score in {one_line(Path(arguments.scores).name)}'
     if judge is not None:
         supernet = student_backbone(checkpoint, arguments.checkpoint)
 
@@ -89,9 +91,9 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     """Of the command line, with combinations that make no sense refused."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', nargs='?', help='search config, e.g. configs/search/z_imagenet.py')
-    parser.add_argument('checkpoint', nargs='?', help='checkpoint of the supernet')
-    parser.add_argument('--num', type=int, default=50, help='subnets to sample (default: %(default)s)')
+    parser.add_argument('config', nargs='?', metavar='CONFIG', help=cli.CONFIG_HELP)
+    parser.add_argument('checkpoint', nargs='?', metavar='CHECKPOINT', help='checkpoint of the supernet')
+    parser.add_argument('--num', type=int, default=50, metavar='N', help='subnets to sample (default: %(default)s)')
     parser.add_argument('--tasks', nargs='+', choices=list(TASKS), help='tasks to correlate (default: all)')
     parser.add_argument('--score', nargs='+', choices=list(SCORES),
                         help='how to score subnets (default: knn); linear, semi-1 and semi-10 (1 and 10 %% of the labels) are '
@@ -99,13 +101,15 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--data', metavar='DIR', help='labelled images to score on: train/CLASS/ and val/CLASS/')
     parser.add_argument('--scores', metavar='FILE', help='CSV file with columns arch and score, which also gives the archs')
     parser.add_argument('--ranking', metavar='FILE', help='ranking.csv of an earlier search, instead of searching')
-    parser.add_argument('--num-images', type=int, help='search on so many images (default: as the config says)')
-    parser.add_argument('--resolution', type=int, help='side of the labelled images (default: test_cfg.resolution)')
-    parser.add_argument('--batch-size', type=int, default=64, help='labelled images a batch (default: %(default)s)')
+    parser.add_argument('--num-images', type=int, metavar='N', help='search on so many images (default: as the config says)')
+    parser.add_argument('--resolution', type=int, metavar='N',
+                        help='side of the labelled images (default: test_cfg.resolution)')
+    parser.add_argument('--batch-size', type=int, default=64, metavar='N',
+                        help='labelled images a batch (default: %(default)s)')
     parser.add_argument('--max-images', type=int, metavar='N', help='score on at most N images of train/ and N of val/')
-    parser.add_argument('-k', type=int, default=20, help='neighbours of knn (default: %(default)s)')
-    parser.add_argument('--seed', type=int, default=0, help='of all that is drawn (default: %(default)s)')
-    parser.add_argument('--resamples', type=int, default=1000, help='of the bootstrap (default: %(default)s)')
+    parser.add_argument('-k', type=int, default=20, metavar='N', help='neighbours of knn (default: %(default)s)')
+    parser.add_argument('--seed', type=int, default=0, metavar='N', help='of all that is drawn (default: %(default)s)')
+    parser.add_argument('--resamples', type=int, default=1000, metavar='N', help='of the bootstrap (default: %(default)s)')
     parser.add_argument('--resume', action='store_true', help='go on with what the work dir holds')
     cli.add_config_arguments(parser)
     arguments = parser.parse_args()
@@ -146,7 +150,7 @@ def choose_archs(own: pd.DataFrame | None, ranking: pd.DataFrame | None, space: 
     else:
         scored = own['arch'] if ranking is None else own['arch'][own['arch'].isin(ranking['arch'])]
         if not len(scored):
-            raise UserError('no arch of --scores is in --ranking; search these archs with tools/search.py --archs FILE')
+            raise UserError('no arch of --scores is in --ranking; search these archs with gaia-ssl search --archs FILE')
         if len(scored) < len(own):
             say(f'{len(own) - len(scored)} of {len(own)} scored archs are not in the ranking; they are left out')
         archs = list(map(Arch.parse, scored))

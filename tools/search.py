@@ -1,4 +1,8 @@
-"""Rank subnets of a supernet on your images, without labels: python tools/search.py CONFIG CHECKPOINT."""
+"""Rank subnets of a supernet on your images, without labels.
+
+    gaia-ssl search gaia_ssl::search/c2-c5_coco.py CHECKPOINT --flops 3e9:4e9 \\
+        --cfg-options test_dataloader.dataset.data_root=/path/to/images
+"""
 
 import argparse
 import datetime
@@ -8,31 +12,33 @@ from pathlib import Path
 import import_guard  # noqa: F401
 
 from mmengine.dist import is_main_process
-from mmengine.runner import Runner
-from rich.console import Console
 
 from gaia_ssl import cli
 from gaia_ssl.checkpoint import load_checkpoint
+from gaia_ssl.engine.build_runner import build_runner
 from gaia_ssl.engine.run_search import SEARCH_FILES, check_search_config
 from gaia_ssl.files import claim_folder
 from gaia_ssl.search.outcome import read_winners
 from gaia_ssl.search.trust import warnings_of, winners_table
+from gaia_ssl.terminal import PlainConsole
 
 TIMEOUT = datetime.timedelta(days=7)
 """For processes to wait for one another: shares of a long search end at different times."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='config file, e.g. configs/search/c2-c5_coco.py')
-    parser.add_argument('checkpoint', help='checkpoint of the supernet')
-    parser.add_argument('--archs', help="'all' (default), a number to draw from each group, or a file with an arch a line")
-    parser.add_argument('--num-images', type=int, help='score on so many images')
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', metavar='CONFIG', help=cli.CONFIG_HELP)
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='checkpoint of the supernet')
+    parser.add_argument('--archs', metavar='ARCHS',
+                        help="'all', a number to draw from each group, or a file with an arch a line "
+                        '(default: as the config says)')
+    parser.add_argument('--num-images', type=int, metavar='N', help='score on so many images (default: as the config says)')
     parser.add_argument('--flops', metavar='LOW:HIGH', help='budget in multiply-adds, e.g. 3e9:4e9')
     parser.add_argument('--params', metavar='LOW:HIGH', help='budget in parameters, e.g. :26e6')
     parser.add_argument('--latency-ms', metavar='LOW:HIGH',
                         help='budget in milliseconds for a batch as in the table, e.g. :12; needs --latency-table')
-    parser.add_argument('--latency-table', metavar='FILE', help='what tools/measure_latency.py wrote')
+    parser.add_argument('--latency-table', metavar='FILE', help='what gaia-ssl latency wrote')
     parser.add_argument('--resume', action='store_true', help='go on with the search in the work dir')
     cli.add_runner_arguments(parser)
     arguments = parser.parse_args()
@@ -57,15 +63,15 @@ def main() -> None:
     config.merge_from_dict({'env_cfg.dist_cfg.timeout': TIMEOUT.total_seconds()})
     if os.environ.get('RANK', '0') == '0':
         claim_folder(config.work_dir, *SEARCH_FILES, resume=arguments.resume, overwrite=arguments.overwrite)
-    runner = Runner.from_cfg(config)
+    runner = build_runner(config)
     runner.test()
     if is_main_process():
         folder = Path(config.work_dir)
         winners = read_winners(folder)
-        console = Console(width=max(100, Console().width))
+        console = PlainConsole(100)
         console.print(winners_table(winners))
         for warning in warnings_of(winners):
-            console.print(f'note: {warning}', soft_wrap=True, highlight=False)
+            console.print(f'note: {warning}', soft_wrap=True)
         console.print(f'report: {folder}/report.html   ranking: {folder}/ranking.csv   winners: {folder}/best.json   '
                       f'picture: {folder}/pareto.png', soft_wrap=True)
 

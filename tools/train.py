@@ -1,4 +1,8 @@
-"""Train a supernet by self-supervised learning: python tools/train.py CONFIG."""
+"""Train a supernet by self-supervised learning.
+
+    gaia-ssl train gaia_ssl::data/mocov2_r_supernet.py --amp --cfg-options train_dataloader.dataset.data_root=/path/to/images
+    torchrun --nproc_per_node 8 -m gaia_ssl train CONFIG --launcher pytorch      # or tools/dist_train.sh CONFIG 8
+"""
 
 import argparse
 import pathlib
@@ -6,11 +10,11 @@ import pathlib
 import import_guard  # noqa: F401
 
 from mmengine.dist import is_main_process
-from mmengine.runner import Runner
 from torch.cuda import is_available as has_cuda
 
 from gaia_ssl import cli
 from gaia_ssl.checkpoint import latest_checkpoint, load_checkpoint
+from gaia_ssl.engine.build_runner import build_runner
 from gaia_ssl.engine.hooks.sandwich_sampler_hook import check_training
 from gaia_ssl.engine.start import check_weights, set_start
 from gaia_ssl.errors import UserError
@@ -20,8 +24,8 @@ CHECKPOINTS = ('epoch_*.pth', 'iter_*.pth', 'best_*.pth')
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='config file')
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', metavar='CONFIG', help=cli.CONFIG_HELP)
     parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
                         help='go on from CHECKPOINT, or from the latest one in the work dir')
     parser.add_argument('--start', metavar='FILE',
@@ -46,13 +50,13 @@ def main() -> None:
         replaced = start.parent == pathlib.Path(config.work_dir).resolve() and any(map(start.match, CHECKPOINTS))
         if replaced and arguments.overwrite and not arguments.resume:
             raise UserError(f'{config.load_from} would be removed by --overwrite; choose another --work-dir')
-    set_start(config, arguments.start)
+    set_start(config, arguments.start, checkpoint)
     if arguments.amp:
         config.optim_wrapper.type = 'AmpOptimWrapper' if has_cuda() else 'gaia_ssl.AutocastOptimWrapper'
     if arguments.auto_scale_lr:
         config.auto_scale_lr.enable = True
     cli.join_processes(arguments.launcher)
-    runner = Runner.from_cfg(config)
+    runner = build_runner(config)
     check_training(runner)
     if checkpoint is not None:
         check_weights(runner.model, checkpoint, config.load_from)

@@ -5,6 +5,9 @@ and images with alpha are read as three colours.
 """
 
 default_scope = 'mmpretrain'
+# In a config on top of this one by gaia_ssl::, mmengine looks all types up in gaia_ssl, unless the first dict with a type, which
+# is then the whole config, names a scope.
+type, _scope_ = 'config', 'mmpretrain'
 
 model = dict(
     type='ImageClassifier',

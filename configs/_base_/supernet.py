@@ -1,6 +1,9 @@
 """What every method's training shares: the space of the paper's Table 1, two views an image, and the runtime."""
 
 default_scope = 'mmpretrain'
+# In a config on top of this one by gaia_ssl::, mmengine looks all types up in gaia_ssl, unless the first dict with a type, which
+# is then the whole config, names a scope.
+type, _scope_ = 'config', 'mmpretrain'
 
 model = dict(
     data_preprocessor=dict(

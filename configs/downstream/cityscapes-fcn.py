@@ -4,6 +4,9 @@ The backbone's stages 3 and 4 are dilated instead of strided, as in mmseg's ResN
 """
 
 default_scope = 'mmseg'
+# In a config on top of this one by gaia_ssl::, mmengine looks all types up in gaia_ssl, unless the first dict with a type, which
+# is then the whole config, names a scope.
+type, _scope_ = 'config', 'mmseg'
 
 norm_cfg = dict(type='SyncBN', requires_grad=True)
 crop_size = (769, 769)

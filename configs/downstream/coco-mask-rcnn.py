@@ -4,6 +4,9 @@ As MoCo fine-tunes: batch norm trained and synchronised, in the FPN too, no stag
 """
 
 _base_ = 'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py'
+# In a config on top of this one by gaia_ssl::, mmengine looks all types up in gaia_ssl, unless the first dict with a type, which
+# is then the whole config, names a scope.
+type, _scope_ = 'config', 'mmdet'
 
 norm_cfg = dict(type='SyncBN', requires_grad=True)
 model = dict(

@@ -5,6 +5,9 @@ norm is trained and synchronised, no stage is frozen. AP is the mean over IoU 0.
 """
 
 _base_ = ['mmdet::_base_/models/faster-rcnn_r50-caffe-c4.py', 'mmdet::_base_/default_runtime.py']
+# In a config on top of this one by gaia_ssl::, mmengine looks all types up in gaia_ssl, unless the first dict with a type, which
+# is then the whole config, names a scope.
+type, _scope_ = 'config', 'mmdet'
 
 arch = '64-64x3-128x4-256x6-512x3'
 norm_cfg = dict(type='SyncBN', requires_grad=True)

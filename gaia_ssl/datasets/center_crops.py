@@ -15,6 +15,7 @@ from gaia_ssl.datasets.image_folder import ImageFolder
 from gaia_ssl.datasets.unreadable import UnreadableImages
 from gaia_ssl.errors import UserError
 from gaia_ssl.progress import Progress
+from gaia_ssl.terminal import say
 
 
 def center_crop_pipeline(resolution: int) -> list[dict]:
@@ -65,15 +66,16 @@ class CenterCrops:
     keep: bool = False
     device: str = 'cpu'
     num_workers: int = 0
-    report: Callable[[str], None] = print
+    report: Callable[[str], None] = say
 
     def __post_init__(self) -> None:
         check_sizes(self.resolution, self.batch_size, self.max_images)
         self.dataset = ImageFolder(self.folder, with_label=self.with_label, pipeline=center_crop_pipeline(self.resolution))
         chosen = [index for index in range(len(self.dataset)) if self.names is None or self._name(index) in self.names]
         if not chosen:
-            raise UserError(f'{self.folder}: holds none of the {len(self.names)} images that are asked for, e.g. '
-                            f'{min(self.names, default=None)}')
+            names = self.names or ()
+            raise UserError(f'{self.folder}: holds none of the {len(names)} images that are asked for, e.g. '
+                            f'{min(names, default=None)}')
         self.indices = [chosen[position] for position in evenly_spaced(len(chosen), self.max_images)]
         self._batches = in_batches(self.indices, self.batch_size)
         self._kept: list[Tensor] = []

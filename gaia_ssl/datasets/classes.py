@@ -6,6 +6,7 @@ import os
 
 from mmpretrain.datasets.custom import find_folders
 
+from gaia_ssl.config_file import check_text
 from gaia_ssl.errors import UserError
 
 
@@ -13,7 +14,7 @@ def class_folders(folder: str | os.PathLike) -> list[str]:
     """Names of the classes, the folders directly below ``folder``, sorted.
 
     Raises:
-        UserError: If the folder is missing, holds none, or one is hidden.
+        UserError: If the folder is missing, holds none, or one is hidden or has a name that a config cannot hold.
     """
     folder = os.path.normpath(folder)
     if not os.path.isdir(folder):
@@ -22,6 +23,8 @@ def class_folders(folder: str | os.PathLike) -> list[str]:
     hidden = next((name for name in classes if name.startswith('.')), None)
     if hidden:
         raise UserError(f'{os.path.join(folder, hidden)}: mmpretrain takes every folder for a class, also this one; remove it')
+    for name in classes:
+        check_text(name, f'a class in {folder}')
     if not classes:
         raise UserError(f'{folder}: no labels, because it has no folder a class; sort the images into {folder}/CLASS/')
     return classes
@@ -51,5 +54,4 @@ def check_classes(found: list[str], expected: list[str], where: str) -> None:
 
 
 def _some(names: set[str]) -> str:
-    names = sorted(names)
-    return ', '.join(names[:5]) + (f' and {len(names) - 5} more' if len(names) > 5 else '')
+    return ', '.join(sorted(names)[:5]) + (f' and {len(names) - 5} more' if len(names) > 5 else '')

@@ -90,7 +90,8 @@ def _write_split(root: Path, split: str, count: int, size: int, key: tuple[int, 
     """Render ``count`` images into ``root/split`` and write their annotation file."""
     (root / split).mkdir()
     (root / 'annotations').mkdir(exist_ok=True)
-    images, annotations = [], []
+    images: list[dict] = []
+    annotations: list[dict] = []
     for index in range(count):
         image, objects = render_scene(np.random.default_rng((*key, index)), size)
         name = f'{index + 1:012d}.jpg'

@@ -84,10 +84,10 @@ def _random_mask(rng: np.random.Generator, size: int, shape: str) -> tuple[np.nd
     angle, squeeze = rng.uniform(0, 2 * np.pi), rng.uniform(0.85, 1.0)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     centre = rng.uniform(0.75 * radius, size * SCALE - 0.75 * radius, 2)
-    outlines = [np.round((outline * radius * (1, squeeze)) @ turn.T + centre).astype(np.int32)
+    outlines: list[np.ndarray] = [np.round((outline * radius * (1, squeeze)) @ turn.T + centre).astype(np.int32)
                 for outline in SHAPES[shape]]
-    mask = np.zeros((size * SCALE, size * SCALE), np.uint8)
-    cv2.fillPoly(mask, outlines, 255)  # even-odd: an inner outline is a hole
+    mask: np.ndarray = np.zeros((size * SCALE, size * SCALE), np.uint8)
+    cv2.fillPoly(mask, outlines, (255, ))  # even-odd: an inner outline is a hole
     areas = [cv2.contourArea(outline) for outline in outlines]
     return mask, areas[0] - sum(areas[1:]), radius / SCALE
 
@@ -161,7 +161,7 @@ def _smooth_noise(rng: np.random.Generator, size: int, cells: int, channels: int
 
 def _colour(rng: np.random.Generator, saturation: tuple[float, float], value: tuple[float, float]) -> np.ndarray:
     """A BGR colour of random hue, (3,) in [0, 255]."""
-    hsv = np.float32([[[rng.uniform(0, 360), rng.uniform(*saturation), rng.uniform(*value)]]])
+    hsv = np.array([[[rng.uniform(0, 360), rng.uniform(*saturation), rng.uniform(*value)]]], np.float32)
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)[0, 0] * 255
 
 
@@ -175,7 +175,7 @@ def _background(rng: np.random.Generator, size: int) -> np.ndarray:
     for cells, strength in ((4, 12), (9, 8), (24, 6), (size // 3, 5)):
         image += rng.uniform(0.3, 1.3) * strength * _smooth_noise(rng, size, cells)
     image += 7 * _smooth_noise(rng, size, 5, channels=3)
-    clutter = image.astype(np.float32).copy()
+    clutter: np.ndarray = image.astype(np.float32).copy()
     for _ in range(rng.integers(3, 9)):
         centre = tuple(int(v) for v in rng.integers(0, size, 2))
         axes = tuple(int(v) for v in rng.integers(2, max(3, size // 7), 2))
@@ -207,13 +207,13 @@ def _texture(rng: np.random.Generator, size: int) -> np.ndarray:
 def _paste(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray, radius: float) -> np.ndarray:
     """Lay a textured, shaded object with a soft shadow over the image."""
     size = len(image)
-    alpha = cv2.resize(mask, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32)[..., None] / 255
+    alpha: np.ndarray = cv2.resize(mask, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32)[..., None] / 255
     first = _colour(rng, (0.6, 1.0), (0.5, 1.0))
     second = first * rng.uniform(0.45, 0.75) if rng.random() < 0.5 else _colour(rng, (0.3, 1.0), (0.5, 1.0))
     share = 0.8 * _texture(rng, size)
     surface = first * (1 - share) + second * share
     surface *= 1 + 0.08 * _smooth_noise(rng, size, 8) + 0.05 * _smooth_noise(rng, size, size // 3)
-    shift = np.float32([[1, 0, rng.uniform(-0.12, 0.12) * radius], [0, 1, rng.uniform(0.04, 0.16) * radius]])
+    shift = np.array([[1, 0, rng.uniform(-0.12, 0.12) * radius], [0, 1, rng.uniform(0.04, 0.16) * radius]], np.float32)
     shadow = cv2.warpAffine(cv2.GaussianBlur(alpha, (0, 0), 0.1 * radius), shift, (size, size))[..., None]
     alpha = cv2.GaussianBlur(alpha, (0, 0), rng.uniform(0.3, 0.8) * size / 160).reshape(size, size, 1)
     return image * (1 - 0.45 * shadow) * (1 - alpha) + surface * alpha

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 
 from gaia_ssl.checkpoint import file_hash
 from gaia_ssl.progress import Progress
+from gaia_ssl.terminal import say
 
 
-def images_fingerprint(paths: Sequence[str], root: str, report: Callable[[str], None] = print) -> str:
+def images_fingerprint(paths: Sequence[str], root: str, report: Callable[[str], None] = say) -> str:
     """SHA-256, in hex, over the paths inside ``root`` (with them the classes) and the files' contents, in the order given."""
     digest = hashlib.sha256()
     progress = Progress(len(paths), 'files hashed', report)

@@ -6,6 +6,7 @@ import os.path as osp
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import cv2
 import numpy as np
@@ -61,7 +62,7 @@ class ImageFolder(CustomDataset):
                  data_prefix: str | dict = '',
                  with_label: bool = False,
                  extensions: Sequence[str] = EXTENSIONS,
-                 **kwargs) -> None:
+                 **kwargs: Any) -> None:
         if not (data_root or data_prefix):
             raise UserError('ImageFolder: no folder of images given: set data_root')
         super().__init__(
@@ -116,7 +117,7 @@ class ImageFolder(CustomDataset):
         total = len(self)
         if not -total <= idx < total:
             raise IndexError(f'image {idx} of {total}')
-        unreadable = []
+        unreadable: list[str] = []
         for step in range(total):
             info = self.get_data_info((idx + step) % total)
             path = info['img_path']

@@ -15,7 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 
-from .environment import Environment, normalised
+from .environment import Environment, normalised, within
 
 OK, WARN, FAIL = 'ok', 'warn', 'fail'
 GIGABYTE = 2**30
@@ -73,7 +73,7 @@ def check_originals(environment: Environment) -> Iterator[Finding]:
             named = ' and '.join(f'{name} {environment.packages[name].version}' for name in there)
             both = fork in environment.packages
             removal = ' '.join([*there, *([fork] if both else [])])
-            yield Finding(fork, f'{named} is installed{" over it" if both else " in its place"}', FAIL,
+            yield Finding(fork, f'{named} is installed{" over it" if both else " in its place, and is too old"}', FAIL,
                           f'{environment.pip} uninstall -y {removal} && {environment.reinstall(fork)}')
 
 
@@ -92,26 +92,30 @@ def check_overwritten(environment: Environment) -> Iterator[Finding]:
 
 
 def check_versions(environment: Environment) -> Iterator[Finding]:
-    """Missing packages, and versions other than the pinned ones."""
-    for group, optional in dict(torch=False, mmcv=False, openmmlab=False, runtime=False, onnx=True).items():
-        command = f'{environment.pip} install -r {environment.file_of(group)} -c {environment.file_of("torch")}'
-        missing, other, right = [], [], []
+    """Missing packages, versions that gaia_ssl does not take, and, where its ranges are unknown, other than the pinned ones."""
+    for group, optional in dict(torch=False, openmmlab=False, runtime=False, onnx=True).items():
+        missing: list[str] = []
+        absent: list[str] = []
+        other, right, status = [], [], WARN
         for name, pin in environment.requirements_of(group).items():
-            package = environment.packages.get(normalised(name))
+            package, taken = environment.packages.get(normalised(name)), environment.ranges.get(normalised(name))
             if package is None:
-                missing.append(name)
-            elif pin is not None and package.version.split('+')[0] != pin:
+                (missing if environment.needs(name) else absent).append(name)
+            elif taken is not None and not within(package.version, taken):
+                other.append(f'{name} {package.version}, needed is {taken}')
+                status = FAIL
+            elif taken is None and pin is not None and package.version.split('+')[0] != pin:
                 other.append(f'{name} {package.version}, tested is {pin}')
             else:
                 right.append(f'{name} {package.version}')
         check = f'requirements/{group}.txt'
-        if group == 'mmcv':
-            command = environment.reinstall('onedl-mmcv')
+        command = f'{environment.pip} install -r {environment.file_of(group)} -c {environment.file_of("torch")}'
         if missing and not optional:
             yield Finding(check, f'missing: {", ".join(missing)}', FAIL, command)
         if other:
-            yield Finding(check, '; '.join(other), WARN, command)
+            yield Finding(check, '; '.join(other), status, command)
         if not other and (optional or not missing):
+            right += [f'{name} not installed, which is optional' for name in absent]
             yield Finding(check, ', '.join(right) or 'not installed; it is optional')
 
 
@@ -143,32 +147,45 @@ def check_imports(environment: Environment) -> Iterator[Finding]:
     """Imports each package; one that fails after another has failed may do so because of that."""
     pip, failed = environment.pip, None
     libraries = 'apt-get install -y libgl1 libglib2.0-0'
+    operators = environment.probes['mmcv._ext'].get('error', '')
     mend = {
         'numpy': f'{pip} install --force-reinstall -r {environment.file_of("runtime")} -c {environment.file_of("torch")}',
         'cv2': libraries,
         'torch': f'{pip} install --force-reinstall -r {environment.file_of("torch")}',
         'torchvision.ops': f'{pip} install --force-reinstall -r {environment.file_of("torch")}',
         'mmengine.runner': environment.reinstall('onedl-mmengine'),
-        'mmcv._ext': environment.reinstall('onedl-mmcv'),
+        'mmcv._ext': (environment.install_gaia_ssl() if "No module named 'mmcv._ext'" in operators  # its .pth file is missing
+                      else environment.reinstall('onedl-mmcv')),
         'mmpretrain.models': environment.reinstall('onedl-mmpretrain'),
         'mmdet.models': environment.reinstall('onedl-mmdetection'),
         'mmseg.models': environment.reinstall('onedl-mmsegmentation'),
         'gaia_ssl': environment.install_gaia_ssl(),
     }
     for name, answer in environment.probes.items():
+        if name == 'mmseg.models' and 'onedl-mmsegmentation' not in environment.packages and not environment.needs(
+                'onedl-mmsegmentation'):
+            continue
         if 'error' not in answer:
             yield Finding(f'import {name}', 'works')
             continue
         found, command = ' '.join(answer['error'].split())[:200], mend[name]
-        if name == 'mmcv._ext':
-            found += '; mmcv has no operators, so detectors cannot run (pre-training, search and export can)'
-        elif (found.startswith('ModuleNotFoundError') and "named 'gaia_ssl'" not in found
-              and name.startswith(('cv2', 'mm', 'gaia_ssl'))):  # pip installs what a package needs, too
+        if (found.startswith('ModuleNotFoundError') and not re.search("named '(gaia_ssl|mmcv._ext)'", found)
+                and name.startswith(('cv2', 'mm', 'gaia_ssl'))):  # pip installs what a package needs, too
             group = 'runtime' if name == 'gaia_ssl' else 'openmmlab'
             command = f'{pip} install -r {environment.file_of(group)} -c {environment.file_of("torch")}'
         first = f'# after "import {failed}" is mended, if this stays\n  ' if failed else ''
         yield Finding(f'import {name}', found, FAIL, first + command)
         failed = failed or name
+
+
+def check_operators(environment: Environment) -> Iterator[Finding]:
+    """Whose kernels compute mmcv's operators."""
+    value = environment.probes['mmcv._ext'].get('value')
+    if value is not None and value['ours'] is not None:
+        yield Finding("mmcv's operators", f'{", ".join(value["ours"])}: by torchvision and torch, on CPU and GPU; any other '
+                      'needs mmcv compiled (bash tools/setup_env.sh --compile-mmcv)')
+    elif value is not None:
+        yield Finding("mmcv's operators", f'all: compiled with {value["compiler"]}, CUDA {value["cuda"]}')
 
 
 def check_gaia_ssl(environment: Environment) -> Iterator[Finding]:
@@ -206,9 +223,9 @@ def check_gpu(environment: Environment) -> Iterator[Finding]:
     else:
         yield Finding('GPU', f'{gpus}; {build}')
         operators = environment.probes['mmcv._ext'].get('value')
-        if operators is not None and not re.match(r'\d', operators['cuda']):
-            yield Finding('mmcv on the GPU', 'its operators were built for the CPU only', FAIL,
-                          environment.reinstall('onedl-mmcv').replace('MMCV_WITH_OPS=1', 'FORCE_CUDA=1 MMCV_WITH_OPS=1'))
+        if operators is not None and operators['ours'] is None and not re.match(r'\d', operators['cuda']):
+            yield Finding('mmcv on the GPU', "its operators were compiled for the CPU; without them, torchvision's serve", FAIL,
+                          environment.reinstall('onedl-mmcv'))
 
 
 def check_room(environment: Environment) -> Iterator[Finding]:
@@ -223,7 +240,7 @@ def check_room(environment: Environment) -> Iterator[Finding]:
 
 CHECKS: list[Callable[[Environment], Iterator[Finding]]] = [
     check_python, check_originals, check_overwritten, check_versions, check_torch_pair, check_transformers, check_setuptools,
-    check_imports, check_gaia_ssl, check_gpu, check_room,
+    check_imports, check_operators, check_gaia_ssl, check_gpu, check_room,
 ]
 
 

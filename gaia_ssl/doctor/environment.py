@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import importlib.metadata
 import json
+import operator
 import os
 import pathlib
 import re
@@ -30,7 +31,10 @@ torchvision.ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
     'mmcv._ext': '''
 import mmcv._ext
 import mmcv.ops
-value = dict(cuda=mmcv.ops.get_compiling_cuda_version())
+value = dict(cuda=mmcv.ops.get_compiling_cuda_version(), compiler=mmcv.ops.get_compiler_version(), ours=None)
+if 'torchvision' in value['compiler']:
+    value['ours'] = sorted({name.split('_forward')[0] for name in mmcv._ext.__all__
+                            if not name.startswith('get_') and '_backward' not in name})
 ''',
     'mmpretrain.models': 'import mmpretrain.models',
     'mmdet.models': 'import mmdet.models',
@@ -62,7 +66,7 @@ class Environment:
     """What is examined.
 
     Args:
-        requirements: The folder with ``torch.txt``, ``mmcv.txt``, ``openmmlab.txt`` and ``runtime.txt``.
+        requirements: The folder with ``torch.txt``, ``openmmlab.txt`` and ``runtime.txt``.
         path: Folders with packages; None examines this interpreter's own.
         version: Python's ``(major, minor)``.
         shm: Where shared memory is mounted.
@@ -89,6 +93,20 @@ class Environment:
             if package.metadata['Name']:
                 packages.setdefault(normalised(package.metadata['Name']), package)
         return packages
+
+    @functools.cached_property
+    def ranges(self) -> dict[str, str]:
+        """The versions of each package that gaia_ssl takes, such as ``>=2.6``, where it is installed."""
+        package = self.packages.get('gaia-ssl')
+        found = [re.match(r'([\w.-]+)\s*\(?([<>=!~][^;)]*)', line) for line in (package and package.requires) or []]
+        return {normalised(match[1]): match[2].strip() for match in found if match}
+
+    def needs(self, name: str) -> bool:
+        """Whether gaia_ssl cannot do without a package; where it is not installed, all that are pinned are needed."""
+        package = self.packages.get('gaia-ssl')
+        lines = (package and package.requires) or [name]
+        needed = {normalised(re.split(r'[^\w.-]', line)[0]) for line in lines if 'extra ==' not in line}
+        return normalised(name) in needed
 
     @functools.cached_property
     def probes(self) -> dict[str, dict]:
@@ -124,11 +142,25 @@ class Environment:
 
     def reinstall(self, name: str) -> str:
         """The command that puts a pinned package in place of whatever is there."""
-        if name == 'onedl-mmcv':
-            return (f'{self.pip} install -r {self.file_of("build")} && MMCV_WITH_OPS=1 {self.pip} install --no-build-isolation '
-                    f'--no-cache-dir --no-deps --force-reinstall -r {self.file_of("mmcv")}')
+        cache = '--no-cache-dir ' if name == 'onedl-mmcv' else ''  # which may hold one that was compiled for another torch
         pins = {**self.requirements_of('torch'), **self.requirements_of('openmmlab')}
-        return f'{self.pip} install --no-deps --force-reinstall {name}=={pins[name]}'
+        return f'{self.pip} install {cache}--no-deps --force-reinstall {name}=={pins[name]}'
+
+
+def within(version: str, taken: str) -> bool:
+    """Whether a version such as ``2.6.0+cpu`` lies in a range such as ``>=2.6,<3``."""
+    compare = {'>=': operator.ge, '<=': operator.le, '==': operator.eq, '!=': operator.ne, '<': operator.lt, '>': operator.gt}
+    return all(compare[match[1]](_numbers(version), _numbers(match[2]))
+               for match in re.finditer(r'([<>=!]=|[<>])\s*([\w.+]+)', taken))
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Of a release, without trailing zeros: (2, 6) for ``2.6.0+cpu``."""
+    release = re.match(r'\d+(?:\.\d+)*', version)
+    numbers = [int(number) for number in release[0].split('.')] if release else []
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)
 
 
 def normalised(name: str) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 from mmengine.config import Config
-from mmengine.runner import Runner
 
 from gaia_ssl.checkpoint import latest_checkpoint, load_checkpoint
+from gaia_ssl.engine.build_runner import build_runner
 from gaia_ssl.export.backbone_config import LOADERS
 
 
@@ -48,6 +48,6 @@ def train_and_test(config: Config, work_dir: str | os.PathLike) -> dict[str, flo
     config.resume = config.load_from is not None
     if config.resume:
         load_checkpoint(config.load_from)  # refuses what is broken or would run code
-    runner = Runner.from_cfg(config)
+    runner = build_runner(config)
     runner.train()
     return runner.test()

@@ -28,6 +28,7 @@ from gaia_ssl.export import downstream_config_path, fill_classifier, read_subnet
 from gaia_ssl.export.schedule import scale_schedule
 from gaia_ssl.space import Arch
 from gaia_ssl.space.cost import RESOLUTIONS
+from gaia_ssl.terminal import say
 
 TRAINED = {'linear': 'imagenet-linear', 'semi-1': 'imagenet-semi-1p', 'semi-10': 'imagenet-semi-10p',
            'finetune': 'classification'}
@@ -97,7 +98,7 @@ class Judge:
     """
 
     def __init__(self, checkpoint: str, data: str, settings: JudgeSettings, arch: Arch | None = None, val: str = 'val',
-                 workers: int = 2, report: Callable[[str], None] = print) -> None:
+                 workers: int = 2, report: Callable[[str], None] = say) -> None:
         if workers < 0:
             raise UserError(f'workers is {workers}; give 0 or more')
         self.settings = settings
@@ -153,6 +154,7 @@ class Judge:
         """
         start = time.monotonic()
         if protocol in TRAINED:
+            assert seed is not None
             result = self._score_by_training(protocol, seed)
         else:
             features = self._features
@@ -164,7 +166,7 @@ class Judge:
     def _backbone(self) -> pathlib.Path:
         return self._work_dir / RUNS / 'backbone.pth'
 
-    def _crops(self, folder: str, **kwargs) -> CenterCrops:
+    def _crops(self, folder: str, **kwargs: Any) -> CenterCrops:
         return CenterCrops(folder, self.meta['mean'], self.meta['std'], self.meta['to_rgb'], self.resolution,
                            max_unreadable=self.settings.max_unreadable, device=get_device(), num_workers=self._workers,
                            report=self._report, **kwargs)

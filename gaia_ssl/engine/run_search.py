@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 from mmengine.config import Config
-from mmengine.runner import Runner
 
+from gaia_ssl.engine.build_runner import build_runner
 from gaia_ssl.engine.loops.task_aware_search_loop import SCORES
 from gaia_ssl.errors import UserError
 from gaia_ssl.search import journal
@@ -53,5 +53,5 @@ def run_search(config: Config, checkpoint: str, folder: str | os.PathLike, tasks
     config.test_cfg.update(checkpoint=checkpoint, tasks=list(tasks), **settings)
     if images is not None:
         config.test_dataloader.dataset.update(data_root=images, data_prefix='')
-    Runner.from_cfg(config).test()
+    build_runner(config).test()
     return read_ranking(folder / 'ranking.csv', tasks)

@@ -12,20 +12,24 @@ from gaia_ssl.errors import UserError
 from gaia_ssl.models.backbones.bottleneck_resnet import pretrained_checkpoint
 from gaia_ssl.models.pretrained_checkpoint import read_pretrained
 from gaia_ssl.models.pretrained_start import check_start
+from gaia_ssl.models.supernet_meta import read_supernet_meta
 from gaia_ssl.space import ArchSpace
 from gaia_ssl.space.arch_space import AUTO
 
 
-def set_start(config: Config, start: str | None = None) -> None:
+def set_start(config: Config, start: str | None = None, checkpoint: dict[str, Any] | None = None) -> None:
     """Let the supernet of ``config`` start from a pretrained ResNet, and make its ``space='auto'`` the one inside that.
+
+    Where weights are loaded over it, by ``load_from`` or in a resumed run, nothing pretrained is read.
 
     Args:
         config: Of a training.
         start: As in :func:`~gaia_ssl.models.pretrained_checkpoint.read_pretrained`; default: what ``model.backbone.init_cfg``
             of the config names, if anything.
+        checkpoint: That of the config's ``load_from``.
 
     Raises:
-        UserError: If it cannot be read or does not fit the config, or if weights would be loaded over it.
+        UserError: If it cannot be read or does not fit the config, or there is a ``load_from`` as well.
     """
     model = config.get('model', {})
     if pretrained_checkpoint(model.get('init_cfg')):
@@ -36,13 +40,20 @@ def set_start(config: Config, start: str | None = None) -> None:
             raise UserError(f'--start {start} and load_from={config.load_from}: weights come from one of them; leave one out')
         model.backbone.init_cfg = dict(type='Pretrained', checkpoint=start)
     backbone = model.get('backbone', {})
+    if checkpoint is not None:
+        backbone.pop('init_cfg', None)
+        if backbone.get('space') == AUTO:
+            backbone.space = read_supernet_meta(checkpoint, config.load_from)['space'].to_dict()
+        return
     path = pretrained_checkpoint(backbone.get('init_cfg'))
     if path is None:
+        if 'space' in backbone:
+            ArchSpace.read(backbone.space)  # refuses 'auto', which only a start can tell
         return
     pretrained = read_pretrained(path)
     if backbone.space == AUTO:
         backbone.space = ArchSpace.inside(pretrained.arch).to_dict()
-    check_start(pretrained, ArchSpace.read(backbone.space).max, backbone.get('stem_kernel', 7))
+    check_start(pretrained, ArchSpace.read(backbone.space).max, backbone.get('stem_kernel', 7), backbone.get('in_channels', 3))
 
 
 def check_weights(model: nn.Module, checkpoint: dict[str, Any], path: str) -> None:
@@ -50,10 +61,10 @@ def check_weights(model: nn.Module, checkpoint: dict[str, Any], path: str) -> No
 
     mmengine loads those that fit and goes on with random ones for the rest.
     """
-    model = model.module if is_model_wrapper(model) else model
+    own: Any = model.module if is_model_wrapper(model) else model
+    expected = own.state_dict()
     state = checkpoint.get('state_dict', checkpoint)
     found = {str(name).removeprefix('module.'): value for name, value in state.items()}
-    expected = model.state_dict()
     differing = {
         'missing': [name for name in expected if name not in found],
         'left over': [name for name in found if name not in expected],

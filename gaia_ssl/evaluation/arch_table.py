@@ -61,11 +61,12 @@ def read_scores(path: str | os.PathLike, space: ArchSpace | None = None) -> pd.D
         UserError: As :func:`read_arch_table`; if an arch lies outside the space; if all scores are the same.
     """
     table = read_arch_table(path, ['score'])
-    for arch in table['arch'] if space is not None else ():
-        try:
-            space.index(Arch.parse(arch))
-        except UserError as error:
-            raise UserError(f'{path}: {error}') from error
+    if space is not None:
+        for arch in table['arch']:
+            try:
+                space.index(Arch.parse(arch))
+            except UserError as error:
+                raise UserError(f'{path}: {error}') from error
     if len(table) > 1 and table['score'].nunique() == 1:
         raise UserError(f"{path}: all {len(table)} scores are {table['score'][0]:g}, so that no correlation is defined")
     return table

@@ -1,14 +1,25 @@
 """Batch norm statistics of one network on given images."""
 
-from collections.abc import Sized
+from collections.abc import Iterator
+from typing import Protocol
 
 from fvcore.nn.precise_bn import update_bn_stats
-from torch import nn
+from torch import Tensor, nn
 
 from gaia_ssl.errors import UserError
 
 
-def calibrate_bn(module: nn.Module, batches: Sized) -> None:
+class Batches(Protocol):
+    """Of images, ``(N, 3, H, W)`` each; may be gone through several times."""
+
+    def __len__(self) -> int:
+        ...
+
+    def __iter__(self) -> Iterator[Tensor]:
+        ...
+
+
+def calibrate_bn(module: nn.Module, batches: Batches) -> None:
     """Set every running mean and variance to the pooled ones over all of ``batches``; the module ends in eval mode.
 
     Batches are weighted by their size, and the variance between their means is included. While calibrating, each layer
@@ -31,6 +42,6 @@ def calibrate_bn(module: nn.Module, batches: Sized) -> None:
         raise UserError('batch norm cannot be calibrated on a single image this small; give more images, or a higher '
                         'resolution') from error
     for child in module.modules():
-        if getattr(child, 'running_var', None) is not None:
-            child.running_var.clamp_(min=0)  # rounding may take that of a constant channel below zero
+        if isinstance(variance := getattr(child, 'running_var', None), Tensor):
+            variance.clamp_(min=0)  # rounding may take that of a constant channel below zero
     module.eval()

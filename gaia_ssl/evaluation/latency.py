@@ -13,6 +13,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -60,11 +61,11 @@ def measure_latency(space: ArchSpace, stem_kernel: int = 7, device: str = 'cpu',
     """
     check_positive(repeats=repeats)
     bench = _Bench(stem_kernel, device, batch_size, resolution, dtype, threads)
-    samples = defaultdict(list)
+    samples: dict[object, list[float]] = defaultdict(list)
 
     def visit(arch: Arch) -> None:
         network = bench.network(arch)
-        parts = [network.stem, *(block for layer in network.layers for block in layer)]
+        parts: list[Callable] = [network.stem, *(block for layer in network.layers for block in layer)]
         for block, times in zip(blocks_of(arch), bench.time(parts).T, strict=True):
             samples[block].extend(times)
 
@@ -101,14 +102,14 @@ def check_latency(table: LatencyTable, space: ArchSpace, num_archs: int = 30, se
     check_positive(num_archs=num_archs, repeats=repeats)
     table.check_covers(space)
     conditions = table.provenance
-    bench = _Bench(table.stem_kernel, *(conditions.get(name) for name in (
-        'device_type', 'batch_size', 'resolution', 'dtype', 'threads')))
+    settings: list[Any] = [conditions.get(name) for name in ('device_type', 'batch_size', 'resolution', 'dtype', 'threads')]
+    bench = _Bench(table.stem_kernel, *settings)
     if conditions.get('device') != bench.device_name():
         raise UserError(f"the latency table was measured on '{conditions.get('device')}' and this is "
                         f"'{bench.device_name()}'; check it there, or measure one here")
     draw = np.random.default_rng(seed).choice(len(space), size=min(num_archs, len(space)), replace=False)
     archs = [space[index] for index in draw]
-    samples = defaultdict(list)
+    samples: dict[object, list[float]] = defaultdict(list)
 
     def visit(arch: Arch) -> None:
         samples[arch].extend(bench.time([bench.network(arch)])[:, 0])
@@ -138,13 +139,14 @@ def covering_archs(space: ArchSpace) -> list[Arch]:
     Stage by stage each takes the width that least often followed the one before.
     """
     depths = tuple(max(choices[len(choices) // 2], min(choices[-1], 2)) for choices in space.depths)
-    archs, seen, wanted = [], Counter(), set(blocks_of_space(space))
+    seen: Counter[str] = Counter()
+    archs, wanted = [], set(blocks_of_space(space))
     while not wanted <= seen.keys():
         stem = channels = min(space.stem, key=lambda width: seen[stem_block(width)])
         widths = []
         for stage, choices in enumerate(space.widths, start=1):
             pairs = {width: seen[first_block(stage, channels, width)] for width in choices}
-            widths.append(min(pairs, key=pairs.get))
+            widths.append(min(pairs, key=pairs.__getitem__))
             channels = EXPANSION * widths[-1]
         archs.append(Arch(stem, tuple(widths), depths))
         seen.update(blocks_of(archs[-1]))
@@ -230,14 +232,15 @@ class _Bench:
             network = SubnetResNet(arch, stem_kernel=self.stem_kernel)
         network.conv1 = self._shared(network.conv1, 'conv1', arch.stem)
         network.bn1 = self._shared(network.bn1, 'bn1', arch.stem)
-        for stage, layer in enumerate(network.layers, start=1):
+        layers: Any = network.layers
+        for stage, layer in enumerate(layers, start=1):
             for index, block in enumerate(layer):
                 layer[index] = self._shared(block, stage, index, block.conv1.in_channels, block.conv1.out_channels)
         return network.eval()
 
     def time(self, parts: Sequence[Callable]) -> np.ndarray:
         """Milliseconds of each of ``parts``, run one after another on the image, ``(passes, len(parts))``."""
-        marks = []
+        marks: list[list[Any]] = []
         for _ in range(1 + _PASSES):
             x = self._image
             marks.append([self._mark()])
@@ -257,15 +260,15 @@ class _Bench:
         event.record()
         return event
 
-    def _shared(self, module: nn.Module, *key: object) -> nn.Module:
+    def _shared(self, module: nn.Module, *key: object) -> Any:
         """The one module of ``key``; the first time, ``module`` from the meta device made real."""
         if key not in self._modules:
             module.to_empty(device='cpu')
             for child in module.modules():
-                if hasattr(child, 'reset_parameters'):
-                    child.reset_parameters()
+                if callable(reset := getattr(child, 'reset_parameters', None)):
+                    reset()
             self._modules[key] = self._placed(module)
         return self._modules[key]
 
-    def _placed(self, what):
+    def _placed(self, what: Any) -> Any:
         return what.to(self.device, self.dtype, memory_format=torch.channels_last)

@@ -70,7 +70,7 @@ def print_correlations(say: Callable[..., None], correlations: pd.DataFrame, lab
         say(correlation_table(rows, f'Rank correlation with {label}'))
         say(group_table(rows, 'Spearman within each group'))
     for note in notes_of(correlations):
-        say(f'note: {note}', soft_wrap=True, highlight=False)
+        say(f'note: {note}', soft_wrap=True)
 
 
 def gain(row: Mapping[str, Any]) -> str:

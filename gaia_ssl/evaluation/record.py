@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gaia_ssl.errors import UserError
-from gaia_ssl.files import atomic_path
+from gaia_ssl.files import atomic_path, read_json
 
 
 class EvaluationRecord:
@@ -53,17 +53,22 @@ class EvaluationRecord:
                                runs=len(values)) for protocol, values in found.items()}
 
     def _read(self) -> None:
-        try:
-            earlier = json.loads(self.path.read_text(encoding='utf-8'))
-            settings, self.results = earlier['settings'], earlier['results']
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f'{self.path}: not a file of results ({error}); remove it, or choose another --work-dir') from error
+        advice = 'remove it, or choose another --work-dir'
+        earlier = read_json(self.path, 'a file of results', advice)
+        settings, results = earlier.get('settings'), earlier.get('results')
+        if not isinstance(settings, dict) or not isinstance(results, list) or not all(map(self._is_result, results)):
+            raise UserError(f'{self.path}: not a file of results; {advice}')
+        self.results = results
         differing = sorted(name for name in settings.keys() | self.settings.keys()
                            if settings.get(name) != self.settings.get(name))
         if differing:
             name = differing[0]
             raise UserError(f'{self.path}: made with another {name} ({settings.get(name)}, now {self.settings.get(name)}); '
                             'choose another --work-dir, or --overwrite')
+
+    def _is_result(self, result: object) -> bool:
+        return (isinstance(result, dict) and isinstance(result.get('protocol'), str)
+                and isinstance(result.get('seed'), int | None) and isinstance(result.get(self.value), int | float))
 
     def _write(self) -> None:
         with atomic_path(self.path) as temporary:

@@ -10,7 +10,7 @@ from typing import Any
 
 from gaia_ssl.errors import UserError
 from gaia_ssl.evaluation.arch_table import read_arch_table
-from gaia_ssl.files import atomic_path
+from gaia_ssl.files import atomic_path, read_json
 
 HEADER = 'arch,score\n'
 
@@ -47,7 +47,7 @@ class ScoreFile:
     def _check_settings(self, settings: dict[str, Any]) -> None:
         beside = self.path.with_suffix('.json')
         if beside.is_file():
-            earlier = json.loads(beside.read_text(encoding='utf-8'))
+            earlier = read_json(beside, 'the settings of scores', 'use --overwrite or another folder')
             if differing := [key for key in {**settings, **earlier} if settings.get(key) != earlier.get(key)]:
                 each = '; '.join(f'{key} was {earlier.get(key)}, now {settings.get(key)}' for key in differing)
                 raise UserError(f'{self.path} holds other scores ({each}); use --overwrite or another folder')

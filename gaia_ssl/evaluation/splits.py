@@ -11,7 +11,7 @@ from gaia_ssl.errors import UserError
 from gaia_ssl.files import atomic_path
 
 
-def stratified_split(labels: Sequence[int], classes: Sequence[str], share: float, seed: int) -> list[int]:
+def stratified_split(labels: Sequence[int] | np.ndarray, classes: Sequence[str], share: float, seed: int) -> list[int]:
     """Draw ``share`` of the images of each class, rounded, without replacement.
 
     With the same seed, a smaller share is part of a larger one.
@@ -30,8 +30,8 @@ def stratified_split(labels: Sequence[int], classes: Sequence[str], share: float
     """
     if not 0 < share <= 1:
         raise UserError(f'the share of labels is {share}; give one above 0 and up to 1')
-    labels = np.asarray(labels)
-    members = [np.flatnonzero(labels == number) for number in range(len(classes))]
+    array = np.asarray(labels)
+    members = [np.flatnonzero(array == number) for number in range(len(classes))]
     counts = [int(share * len(images) + 0.5) for images in members]
     if 0 in counts:
         empty = [f'{name} ({len(images)})' for name, images, count in zip(classes, members, counts, strict=True) if not count]

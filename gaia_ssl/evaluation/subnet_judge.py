@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable, Sequence, Sized
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from gaia_ssl.datasets.image_folder import seeded_generators
-from gaia_ssl.evaluation.bn_calibration import calibrate_bn
+from gaia_ssl.evaluation.bn_calibration import Batches, calibrate_bn
 from gaia_ssl.evaluation.embeddings import embedding_std, rank_me
 from gaia_ssl.evaluation.knn import knn_accuracy
 from gaia_ssl.models import extract_subnet
@@ -28,7 +28,7 @@ MEASURES = dict(
 
 def judge_subnet(model: Supernet,
                  arch: Arch,
-                 batches: Sized,
+                 batches: Batches,
                  labels: Sequence | None = None,
                  val_batches: Iterable[Tensor] = (),
                  val_labels: Sequence | None = None,
@@ -94,7 +94,7 @@ class _Subnet(nn.Module):
         self.neck = copy.deepcopy(model.neck)
         for module in self.neck.modules():
             if isinstance(module, (nn.SyncBatchNorm, DynamicSyncBatchNorm)):
-                module.__class__ = _LocalBatchNorm
+                module.__class__ = _LocalBatchNorm  # type: ignore[assignment]
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """``(N, 3, H, W)`` to average-pooled C5 ``(N, C)`` and embeddings ``(N, D)``."""

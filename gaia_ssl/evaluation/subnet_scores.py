@@ -24,6 +24,7 @@ from gaia_ssl.evaluation.score_file import ScoreFile
 from gaia_ssl.evaluation.splits import stratified_split
 from gaia_ssl.progress import Progress
 from gaia_ssl.space import Arch
+from gaia_ssl.terminal import say
 
 SCORES = {
     'knn': 'kNN top-1 accuracy',
@@ -74,7 +75,7 @@ class SubnetJudge:
         return {score: self._score(score, train, val) for score in scores}
 
     def judge_all(self, archs: Sequence[Arch], subnet_of: Callable[[Arch], nn.Module], folder: str | os.PathLike,
-                  checkpoint_sha256: str, report: Callable[[str], None] = print) -> pd.DataFrame:
+                  checkpoint_sha256: str, report: Callable[[str], None] = say) -> pd.DataFrame:
         """Judge subnets, each kept in ``folder`` as it comes, so that the next call does what is missing.
 
         Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
@@ -12,7 +13,7 @@ from gaia_ssl.errors import UserError
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
-def backbone_config(checkpoint: str | os.PathLike, meta: dict, **settings) -> dict:
+def backbone_config(checkpoint: str | os.PathLike, meta: dict, **settings: Any) -> dict:
     """``model.backbone`` for an exported checkpoint; any key of it that does not match is an error when it loads.
 
     Args:

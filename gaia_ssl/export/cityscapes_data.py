@@ -14,13 +14,14 @@ from PIL import Image
 from gaia_ssl.datasets.batches import evenly_spaced
 from gaia_ssl.errors import UserError
 from gaia_ssl.export.task_data import Report, TaskData, check_file, find_root
+from gaia_ssl.terminal import say
 
 CITYSCAPES_CLASSES = ('road', 'sidewalk', 'building', 'wall', 'fence', 'pole', 'traffic light', 'traffic sign', 'vegetation',
                       'terrain', 'sky', 'person', 'rider', 'car', 'truck', 'bus', 'train', 'motorcycle', 'bicycle')
 _IGNORED = 255
 
 
-def read_cityscapes(config: Config, folder: str, report: Report = print) -> TaskData:
+def read_cityscapes(config: Config, folder: str, report: Report = say) -> TaskData:
     """Data in Cityscapes' layout, ``leftImg8bit/`` and ``gtFine/`` with ``train/`` and ``val/``.
 
     Labels of some images, evenly spaced, are looked at.

@@ -11,9 +11,10 @@ from gaia_ssl.datasets import ImageFolder
 from gaia_ssl.datasets.classes import common_classes
 from gaia_ssl.errors import UserError
 from gaia_ssl.export.task_data import Report, TaskData, find_root
+from gaia_ssl.terminal import say
 
 
-def read_class_folders(config: Config, folder: str, report: Report = print) -> TaskData:
+def read_class_folders(config: Config, folder: str, report: Report = say) -> TaskData:
     """Labelled images in ``train/CLASS/`` and ``val/CLASS/``, of which a list may name those to train on.
 
     Raises:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pathlib
 
@@ -10,9 +9,11 @@ from mmengine.config import Config
 
 from gaia_ssl.errors import UserError
 from gaia_ssl.export.task_data import MIN_SIZE, Report, TaskData, check_file, check_not_empty, find_root
+from gaia_ssl.files import read_json
+from gaia_ssl.terminal import say
 
 
-def read_coco(config: Config, folder: str, report: Report = print) -> TaskData:
+def read_coco(config: Config, folder: str, report: Report = say) -> TaskData:
     """Data in COCO's layout, ``annotations/instances_*2017.json`` with ``train2017/`` and ``val2017/``.
 
     Raises:
@@ -40,9 +41,11 @@ def read_coco(config: Config, folder: str, report: Report = print) -> TaskData:
 def _read(path: pathlib.Path, images: pathlib.Path, tested: bool) -> dict:
     check_file(path)
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
+        content = read_json(path, 'COCO annotations', 'give annotations of objects')
         _check_images(content['images'], path, images)
         labels = [category['name'] for category in content['categories']]
+        if not all(isinstance(label, str) and label for label in labels):
+            raise TypeError('a category has no text as its name')
         if not labels or len(set(labels)) < len(labels):
             raise UserError(f'{path}: lists {"a category twice" if labels else "no category"}; mend its categories')
         _check_annotations(content, path, tested)

@@ -15,6 +15,7 @@ import pandas as pd
 from mmengine.config import Config
 
 from gaia_ssl.checkpoint import file_hash, latest_checkpoint, load_checkpoint
+from gaia_ssl.config_file import write_config
 from gaia_ssl.datasets.center_crops import check_sizes
 from gaia_ssl.errors import UserError
 from gaia_ssl.evaluation import EvaluationRecord
@@ -29,6 +30,7 @@ from gaia_ssl.models.supernet_meta import read_supernet_meta
 from gaia_ssl.space import Arch
 from gaia_ssl.space.cost import RESOLUTIONS
 from gaia_ssl.space.resnet50 import same_cost_resnet50
+from gaia_ssl.terminal import say
 
 STARTS = ('searched', 'resnet50', 'scratch')
 """The searched backbone; ResNet-50's shape at its cost, from the same supernet; the searched arch, untrained."""
@@ -72,7 +74,7 @@ class Comparison:
 
     def __init__(self, checkpoint: str, arch: Arch, task: PreparedTask, work_dir: str, overrides: dict[str, Any] | None = None,
                  length: int | None = None, gpus: int = 1, calibration: dict[str, Any] | None = None,
-                 report: Callable[[str], None] = print, resume: bool = False, overwrite: bool = False) -> None:
+                 report: Callable[[str], None] = say, resume: bool = False, overwrite: bool = False) -> None:
         if gpus < 1:
             raise UserError(f'gpus is {gpus}; a training has 1 process or more')
         self.task = dataclasses.replace(task, config=shared_config(task, overrides or {}, length))
@@ -128,7 +130,9 @@ class Comparison:
         self.write_config(start, seed, folder)
         self._call('train.py', folder, '--work-dir', str(folder), '--resume')
         shutil.rmtree(folder / TEST, ignore_errors=True)
-        self._call('test.py', folder, latest_checkpoint(folder), '--work-dir', str(folder / TEST))
+        trained = latest_checkpoint(folder)
+        assert trained is not None  # or train.py would have failed
+        self._call('test.py', folder, trained, '--work-dir', str(folder / TEST))
         metrics = read_metrics(folder / TEST)
         if not metrics and self.metrics[0].startswith('coco/'):
             self._report(f'{start}, seed {seed}: no object was found in any image, which counts as 0')
@@ -152,8 +156,7 @@ class Comparison:
         config.randomness = dict(seed=seed)
         config.experiment_name = folder.name
         path = folder / CONFIG
-        with atomic_path(path) as temporary:
-            config.dump(temporary)
+        write_config(config, path)
         return path
 
     def table(self) -> pd.DataFrame:

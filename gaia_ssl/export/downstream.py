@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pathlib
 
-import gaia_ssl
 from gaia_ssl.errors import UserError
+from gaia_ssl.mim_folder import mim_folder
 
 
 def downstream_config_path(task: str, small: bool = False) -> pathlib.Path:
@@ -18,10 +18,7 @@ def downstream_config_path(task: str, small: bool = False) -> pathlib.Path:
     Raises:
         UserError: If there is no such task.
     """
-    package = pathlib.Path(gaia_ssl.__file__).resolve().parent
-    folders = [parent / 'configs' / 'downstream' for parent in (package / '.mim', package.parent)]
-    folder = next((folder for folder in folders if folder.is_dir()), folders[0])
-    paths = {path.stem: path for path in folder.glob('*.py')}
+    paths = {path.stem: path for path in (mim_folder('configs') / 'downstream').glob('*.py')}
     tasks = sorted(name for name in paths if not name.endswith('_small'))
     if task not in tasks:
         raise UserError(f"'{task}' is not a downstream task; choose from {', '.join(tasks)}")

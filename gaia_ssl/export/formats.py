@@ -16,6 +16,7 @@ from gaia_ssl.errors import UserError
 from gaia_ssl.export.verify import compare_features
 from gaia_ssl.files import atomic_path
 from gaia_ssl.models import SubnetResNet
+from gaia_ssl.terminal import say
 
 FORMATS = dict(onnx='backbone.onnx', safetensors='backbone.safetensors', torch='backbone.pt2')
 """Format -> name of its file."""
@@ -43,7 +44,7 @@ def parse_formats(text: str) -> list[str]:
 
 def write_formats(subnet: SubnetResNet, folder: str | os.PathLike, formats: Sequence[str], resolution: int = 224,
                   meta: dict | None = None, images: Tensor | None = None,
-                  report: Callable[[str], None] = print) -> dict[str, pathlib.Path]:
+                  report: Callable[[str], None] = say) -> dict[str, pathlib.Path]:
     """Write a subnet in each format, read it back, and compare its features with the subnet's.
 
     - ``onnx``: input ``images`` ``(batch, 3, resolution, resolution)``, any batch; outputs ``c2`` to ``c5`` (those of the
@@ -105,6 +106,7 @@ def _write_onnx(subnet: SubnetResNet, path: pathlib.Path, resolution: int, meta:
     program = torch.onnx.export(
         subnet, (_example(resolution), ), dynamo=True, opset_version=OPSET, verbose=False, input_names=['images'],
         output_names=[f'c{index + 2}' for index in subnet.out_indices], dynamic_shapes=({0: torch.export.Dim('batch')}, ))
+    assert program is not None  # as it is with dynamo=True
     program.model.metadata_props.update(_as_strings(meta))
     program.save(path, external_data=False)
 

@@ -7,8 +7,11 @@ import pathlib
 import tempfile
 from collections.abc import Callable, Sequence
 
+import torch
+
 import gaia_ssl
 from gaia_ssl.checkpoint import file_hash, load_checkpoint, save_checkpoint
+from gaia_ssl.config_file import write_config
 from gaia_ssl.datasets.center_crops import CenterCrops
 from gaia_ssl.datasets.fingerprint import images_fingerprint
 from gaia_ssl.errors import UserError
@@ -22,6 +25,7 @@ from gaia_ssl.models import extract_subnet
 from gaia_ssl.models.supernet_meta import read_supernet_meta, student_backbone
 from gaia_ssl.space import Arch
 from gaia_ssl.space.cost import RESOLUTIONS
+from gaia_ssl.terminal import say
 
 BACKBONE = 'backbone.pth'
 CARD = 'README.md'
@@ -30,7 +34,7 @@ CARD = 'README.md'
 def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLike, resolution: int | None = None,
                   batch_size: int = 64, max_images: int = 1024, max_unreadable: float = 0.01,
                   tasks: Sequence[PreparedTask] = (), winner: Winner | None = None, names: frozenset[str] | None = None,
-                  formats: Sequence[str] = ('safetensors', ), report: Callable[[str], None] = print) -> pathlib.Path:
+                  formats: Sequence[str] = ('safetensors', ), report: Callable[[str], None] = say) -> pathlib.Path:
     """Extract a subnet, recalibrate its batch norms on the given images, verify it, and write it with the tasks' configs.
 
     Args:
@@ -72,6 +76,10 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
     report(f'calibrating batch norm on {len(crops.indices)} images of {images}')
     calibrate_bn(subnet, crops)
     probe = next(iter(crops))[:8]
+    with torch.no_grad():
+        finite = all(torch.isfinite(features).all() for features in subnet(probe))
+    if not finite:
+        raise UserError(f'{checkpoint}: the features of its {arch} are not finite on these images; the training has diverged')
     difference = verify_subnet(supernet, subnet, probe)
     report(f'verified: features equal the supernet\'s, largest relative difference {difference:.1e}')
 
@@ -95,9 +103,7 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
         save_checkpoint(dict(state_dict=subnet.state_dict(), meta=dict(gaia_ssl=meta)), new / BACKBONE)
         write_formats(subnet, new, formats, resolution, meta, probe, report)
         for name, config in configs.items():
-            # The folder may be moved: mmengine puts the config's own folder in this place, which may hold quotes.
-            movable = config.pretty_text.replace(repr(str(path)), f'"""{{{{ fileDirname }}}}/{BACKBONE}"""')
-            (new / f'{name}.py').write_text(movable, encoding='utf-8')
+            write_config(config, new / f'{name}.py', beside=path)
         (new / CARD).write_text(model_card(meta, winner, tasks), encoding='utf-8')
         _replace_export(path.parent, new)
     return path
@@ -120,7 +126,7 @@ def check_out(out: str | os.PathLike, overwrite: bool, checkpoint: str | os.Path
         UserError: If it would replace an earlier export and is not meant to, a file that is none's, or the checkpoint.
     """
     out = pathlib.Path(out)
-    if (out / BACKBONE).resolve() == pathlib.Path(checkpoint).resolve():
+    if os.path.realpath(out / BACKBONE) == os.path.realpath(checkpoint):  # unlike resolve(), with loops of links, too
         raise UserError(f'{checkpoint}: the supernet itself would be replaced; choose another folder')
     if out.exists() and not out.is_dir():
         raise UserError(f'{out} is a file; give a folder for the output')

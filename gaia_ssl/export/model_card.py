@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from importlib import metadata
 from typing import Any
 
 from gaia_ssl.export.tasks import PreparedTask
 from gaia_ssl.export.winner import Winner
+from gaia_ssl.terminal import one_line
 
 _PACKAGES = dict(torch='torch', mmengine='onedl-mmengine', mmcv='onedl-mmcv', mmpretrain='onedl-mmpretrain',
                  mmdet='onedl-mmdetection', mmseg='onedl-mmsegmentation')
@@ -70,15 +72,15 @@ def _search(winner: Winner | None) -> Iterator[tuple[str, str]]:
         interval = f", 95 % interval {scores['low']:.4g} to {scores['high']:.4g}"
     yield f'similarity to the supernet, {winner.features}', f"{scores['similarity']:.4g}{interval}"
     tied = f", {scores['tied']} archs cannot be told from it" if scores.get('tied') is not None else ''
-    size = f" at {search['resolution']} px" if 'resolution' in search else ''
-    yield 'place', f'best of the group {winner.group}{size}{tied}'
+    size = f" at {search['resolution']} px" if search.get('resolution') is not None else ''
+    yield 'place', f'best of the group {code_span(winner.group)}{size}{tied}'
     yield 'searched on', f"{search.get('images')} images, SHA-256 of their list {_short(search.get('image_list_sha256'))}"
 
 
 def _origin(meta: dict[str, Any]) -> Iterator[tuple[str, str]]:
     calibration, space = meta['calibration'], meta['space']
-    yield 'method', meta['method']
-    yield 'supernet', f"{meta['source']}, SHA-256 {_short(meta['source_sha256'])}"
+    yield 'method', code_span(meta['method'])
+    yield 'supernet', f"{code_span(meta['source'])}, SHA-256 {_short(meta['source_sha256'])}"
     yield 'its space', f"stem {space['stem']}, widths {space['widths']}, depths {space['depths']}"
     yield 'batch norm', (f"recalibrated on {calibration['images']} images of {calibration['resolution']} px, SHA-256 "
                          f"{_short(calibration['images_sha256'])}")
@@ -110,7 +112,14 @@ def _versions() -> Iterator[str]:
 
 
 def _short(digest: object) -> str:
-    return f'{str(digest)[:16]}…'
+    return code_span(f'{str(digest)[:16]}…')
+
+
+def code_span(text: str) -> str:
+    """Markdown, in a table, that shows ``text`` as it is, whatever is in it."""
+    text = one_line(text).replace('|', r'\|')
+    fence = '`' * (max(map(len, re.findall('`+', text)), default=0) + 1)
+    return f'{fence} {text} {fence}' if not text.strip() or {text[0], text[-1]} & {'`', ' '} else f'{fence}{text}{fence}'
 
 
 def _numbers(values: Sequence[float]) -> str:

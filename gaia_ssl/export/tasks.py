@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from mmengine.config import Config
 
+from gaia_ssl.config_file import check_config
 from gaia_ssl.errors import UserError
 from gaia_ssl.export.cityscapes_data import read_cityscapes
 from gaia_ssl.export.class_folder_data import read_class_folders
@@ -19,6 +20,7 @@ from gaia_ssl.export.run_summary import RunSummary, summarise_run
 from gaia_ssl.export.segmentor_config import fill_segmentor
 from gaia_ssl.export.task_data import TaskData
 from gaia_ssl.export.voc_data import read_voc
+from gaia_ssl.terminal import say
 
 ALL = 'all'
 
@@ -75,8 +77,14 @@ class PreparedTask:
         return summarise_run(self.config, self.data.num_images)
 
     def fill(self, checkpoint: str | os.PathLike, meta: dict) -> Config:
-        """The config that runs: with the backbone in ``checkpoint`` and the user's data."""
-        return self.task.fill(self.config, checkpoint, meta, self.data.root, self.data.classes)
+        """The config that runs: with the backbone in ``checkpoint`` and the user's data.
+
+        Raises:
+            UserError: If the backbone does not fit, or a path or a class has a name that a config cannot hold.
+        """
+        config = self.task.fill(self.config, checkpoint, meta, self.data.root, self.data.classes)
+        check_config(config)
+        return config
 
 
 def task_names(names: Sequence[str]) -> list[str]:
@@ -92,7 +100,7 @@ def task_names(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(each for name in names for each in (dense if name == ALL else [name])))
 
 
-def prepare_task(name: str, data: str, small: bool = False, report: Callable[[str], None] = print) -> PreparedTask:
+def prepare_task(name: str, data: str, small: bool = False, report: Callable[[str], None] = say) -> PreparedTask:
     """Read a task's config and look at its data.
 
     Args:
@@ -106,4 +114,6 @@ def prepare_task(name: str, data: str, small: bool = False, report: Callable[[st
     """
     path = downstream_config_path(name, small)
     config = Config.fromfile(path)
+    for mark in ('type', '_scope_'):  # for those who build on the file by gaia_ssl::
+        config.pop(mark, None)
     return PreparedTask(path.stem, TASKS[name], config, TASKS[name].read(config, data, report))

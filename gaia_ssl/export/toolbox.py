@@ -5,13 +5,26 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+from importlib.metadata import PackageNotFoundError
 
 from mmengine.utils import get_installed_path
 
+from gaia_ssl.errors import UserError
+
+PACKAGES = {'mmdet': 'onedl-mmdetection', 'mmseg': 'onedl-mmsegmentation', 'mmpretrain': 'onedl-mmpretrain'}
+"""Toolbox -> the package that holds it."""
+
 
 def tool(toolbox: str, name: str) -> pathlib.Path:
-    """``train.py`` or ``test.py`` of ``mmdet``, ``mmseg`` or ``mmpretrain``."""
-    return pathlib.Path(get_installed_path(toolbox)) / '.mim' / 'tools' / name
+    """``train.py`` or ``test.py`` of ``mmdet``, ``mmseg`` or ``mmpretrain``.
+
+    Raises:
+        UserError: If the toolbox is not installed.
+    """
+    try:
+        return pathlib.Path(get_installed_path(toolbox)) / '.mim' / 'tools' / name
+    except PackageNotFoundError as error:
+        raise UserError(f'{toolbox} is not installed; run: python -m pip install {PACKAGES[toolbox]}') from error
 
 
 def read_metrics(folder: str | os.PathLike) -> dict[str, float]:

@@ -12,9 +12,10 @@ from gaia_ssl.errors import UserError
 from gaia_ssl.export.backbone_config import datasets_of
 from gaia_ssl.export.task_data import MIN_SIZE, Report, TaskData, check_file, check_not_empty, find_root
 from gaia_ssl.progress import Progress
+from gaia_ssl.terminal import say
 
 
-def read_voc(config: Config, folder: str, report: Report = print) -> TaskData:
+def read_voc(config: Config, folder: str, report: Report = say) -> TaskData:
     """Data in VOC's layout, ``VOC2007/`` and for the full size ``VOC2012/``; the classes are those of the XML files.
 
     Raises:
@@ -24,14 +25,15 @@ def read_voc(config: Config, folder: str, report: Report = print) -> TaskData:
     train, test = ([_voc_split(root, dataset) for dataset in datasets_of(config, loader)]
                    for loader in ('train_dataloader', 'test_dataloader'))
     progress = Progress(sum(len(xml_files) for _, xml_files in train + test), 'annotations', report)
-    classes, num_images = set(), 0
+    classes: set[str] = set()
+    num_images = 0
     for list_file, xml_files in train:
         in_use = [found for path in xml_files if (found := _classes_of_xml(path, progress))]
         check_not_empty(len(in_use), list_file)
         num_images += len(in_use)
         classes.update(*in_use)
     for list_file, xml_files in test:
-        new = set().union(*(_classes_of_xml(path, progress) for path in xml_files)) - classes
+        new: set[str] = set().union(*(_classes_of_xml(path, progress) for path in xml_files)) - classes
         if new:
             raise UserError(f"{list_file}: its images have the class '{min(new)}', which no training image has; mend the "
                             'annotations or the lists')
@@ -58,19 +60,26 @@ def _classes_of_xml(path: pathlib.Path, progress: Progress) -> set[str]:
     progress.advance()
     try:
         root = ElementTree.parse(path).getroot()
-        if min(int(root.find(f'size/{side}').text) for side in ('width', 'height')) < MIN_SIZE:
+        if min(int(_text(root, f'size/{side}')) for side in ('width', 'height')) < MIN_SIZE:
             return set()
         return {_class_of(thing) for thing in root.findall('object')}
-    except (ElementTree.ParseError, AttributeError, TypeError, ValueError) as error:
+    except (ElementTree.ParseError, ValueError) as error:
         raise UserError(f'{path}: not an annotation in VOC\'s format ({type(error).__name__}: {error})') from error
 
 
 def _class_of(thing: ElementTree.Element) -> str:
     """Its name; raises one of several errors if what mmdet reads of it is not there."""
     for bound in ('xmin', 'ymin', 'xmax', 'ymax'):
-        float(thing.find(f'bndbox/{bound}').text)
+        float(_text(thing, f'bndbox/{bound}'))
     int(thing.findtext('difficult', '0'))
-    name = thing.find('name').text
+    name = _text(thing, 'name')
     if not name:
         raise ValueError('an object has no name')
     return name
+
+
+def _text(element: ElementTree.Element, path: str) -> str:
+    text = element.findtext(path)
+    if text is None:
+        raise ValueError(f'no {path}')
+    return text

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor
 
 from gaia_ssl.space import Arch
+
+_EPSILON = 1e-5  # batch norm's
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +68,30 @@ def sort_channels(state: dict[str, Tensor], arch: Arch) -> dict[str, Tensor]:
 
 
 def importance(state: dict[str, Tensor], group: ChannelGroup) -> Tensor:
-    """How much the convolutions that take in each channel of a group weigh it, ``(C,)``: their summed absolute weights."""
+    """The variance that each channel of a group brings into what its consumers' batch norms put out, ``(C,)``.
+
+    That is the channel's own, times its squared weights in the consumers and the squares of those norms' scales; channels count
+    as independent. The last residual stream of one block has no consumer, and its channels' own variance counts.
+    """
+    variance = _activation_variance(state, group)
     if not group.consumers:
-        return sum(state[f'{norm}.weight'].abs() for _, norm in group.producers)
-    return sum(state[f'{conv}.weight'].abs().sum((0, 2, 3)) for conv, _ in group.consumers)
+        return variance
+    return variance * sum(_gain(state, conv, norm) for conv, norm in group.consumers)
+
+
+def _gain(state: dict[str, Tensor], conv: str, norm: str) -> Tensor:
+    """How much variance of each input of a convolution arrives behind its batch norm, ``(C,)``."""
+    scale = state[f'{norm}.weight'].square() / (state[f'{norm}.running_var'] + _EPSILON)
+    return torch.einsum('oihw,o->i', state[f'{conv}.weight'].square(), scale)
+
+
+def _activation_variance(state: dict[str, Tensor], group: ChannelGroup) -> Tensor:
+    """Of ``relu(x)`` with ``x`` a sum of independent Gaussians whose means and deviations are the norms' biases and weights."""
+    mean = sum(state[f'{norm}.bias'] for _, norm in group.producers)
+    deviation = sum(state[f'{norm}.weight'].square() for _, norm in group.producers).sqrt().clamp_min(_EPSILON)
+    ratio = mean / deviation
+    positive = torch.special.ndtr(ratio)
+    density = torch.exp(-ratio.square() / 2) / math.sqrt(2 * math.pi)
+    first = mean * positive + deviation * density
+    second = (mean.square() + deviation.square()) * positive + mean * deviation * density
+    return (second - first.square()).clamp_min(0)

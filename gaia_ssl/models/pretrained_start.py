@@ -11,7 +11,7 @@ from gaia_ssl.models.pretrained_checkpoint import PretrainedResNet
 from gaia_ssl.space import Arch
 
 
-def check_start(pretrained: PretrainedResNet, largest: Arch, stem_kernel: int) -> None:
+def check_start(pretrained: PretrainedResNet, largest: Arch, stem_kernel: int, in_channels: int) -> None:
     """Raise a UserError unless a supernet of max arch ``largest`` can start from ``pretrained``."""
     if not pretrained.arch.fits_in(largest):
         raise UserError(f'{pretrained.path}: its arch {pretrained.arch} is larger than the supernet ({largest}) in some '
@@ -19,6 +19,8 @@ def check_start(pretrained: PretrainedResNet, largest: Arch, stem_kernel: int) -
     if (kernel := pretrained.stem_kernel) != stem_kernel:
         raise UserError(f'{pretrained.path}: its first convolution is {kernel}x{kernel}, that of the config '
                         f'{stem_kernel}x{stem_kernel}; say --cfg-options model.backbone.stem_kernel={kernel}')
+    if pretrained.in_channels != in_channels:
+        raise UserError(f'{pretrained.path}: takes images of {pretrained.in_channels} channels, the config {in_channels}')
 
 
 @torch.no_grad()

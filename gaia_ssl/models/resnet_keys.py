@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gaia_ssl.errors import UserError
 from gaia_ssl.space import Arch
-from gaia_ssl.space.cost import EXPANSION
+from gaia_ssl.space.cost import EXPANSION, STEM_KERNELS
 
 _NORM = ('weight', 'bias', 'running_mean', 'running_var')
 _COUNT = 'num_batches_tracked'
@@ -131,9 +131,12 @@ def read_arch(encoder: Encoder, path: str) -> Arch:
     keys = ['conv1.weight', *(f'layer{stage}.0.conv1.weight' for stage in (1, 2, 3, 4))]
     missing = [key for key in keys if key not in tensors]
     if not missing:
-        stem, *widths = (tensors[key].size(0) for key in keys)
+        first = tuple(tensors['conv1.weight'].shape)
+        if len(first) != 4 or first[2] not in STEM_KERNELS:
+            raise UserError(f'{path}: its first convolution has weights of shape {first}; the supernet has 7x7 or 3x3 kernels')
+        stem, *widths = (max(tensors[key].shape[:1], default=1) for key in keys)
         arch = Arch(stem, widths, depths)
-        expected = dict(_shapes(arch, *tensors['conv1.weight'].shape[1:3]))
+        expected = dict(_shapes(arch, *first[1:3]))
         missing = [name for name in expected if name not in tensors and not name.endswith(_COUNT)]
     if missing:
         hint = '; its norms keep no running statistics' if all('running_' in name for name in missing) else ''
@@ -196,7 +199,8 @@ def _encoders(checkpoint: dict[str, Any]) -> Iterator[Encoder]:
 
 
 def _encoder(where: str, tensors: dict[str, Tensor], naming: Naming, prefix: str) -> Encoder:
-    own, unknown, left = {}, [], Counter()
+    own, unknown = {}, []
+    left: Counter[str] = Counter()
     for name, tensor in tensors.items():
         rest = name[len(prefix):]
         if not name.startswith(prefix):
@@ -211,7 +215,8 @@ def _encoder(where: str, tensors: dict[str, Tensor], naming: Naming, prefix: str
 
 
 def _same(a: Encoder, b: Encoder) -> bool:
-    return a.tensors.keys() == b.tensors.keys() and all(torch.equal(a.tensors[name], b.tensors[name]) for name in a.tensors)
+    return a.tensors.keys() == b.tensors.keys() and all(
+        value.dtype == b.tensors[name].dtype and torch.equal(value, b.tensors[name]) for name, value in a.tensors.items())
 
 
 def _some(names: Iterable[str]) -> str:

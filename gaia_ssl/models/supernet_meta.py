@@ -8,10 +8,13 @@ from gaia_ssl.errors import UserError
 from gaia_ssl.models.algorithms.distill import SupernetDistill
 from gaia_ssl.models.algorithms.supernet import Supernet
 from gaia_ssl.models.backbones import DynamicResNet
+from gaia_ssl.models.checkpoint_values import check_described, check_size, check_weights
 from gaia_ssl.models.normalisation import normalisation_of
 from gaia_ssl.space import ArchSpace
 
-_KEYS = {'method', 'space', 'stem_kernel', 'mean', 'std', 'to_rgb'}
+LARGEST = 10**6
+"""No width or depth of a network exceeds it."""
+_KEYS = ('method', 'stem_kernel', 'mean', 'std', 'to_rgb')
 
 
 def supernet_meta(model: Supernet) -> dict[str, Any]:
@@ -27,29 +30,35 @@ def read_supernet_meta(checkpoint: dict[str, Any], path: str) -> dict[str, Any]:
     """The description inside a supernet's checkpoint, its ``space`` as an :class:`ArchSpace`.
 
     Raises:
-        UserError: If there is none, or the space in it is broken.
+        UserError: If there is none, or an entry is of another type or out of range.
     """
     meta = checkpoint.get('meta', {}).get('gaia_ssl')
     if isinstance(meta, dict) and 'arch' in meta:
         raise UserError(f'{path}: an exported backbone, not a supernet; give the checkpoint that tools/train.py wrote')
-    if not isinstance(meta, dict) or not _KEYS <= meta.keys() or 'state_dict' not in checkpoint:
+    if not isinstance(meta, dict) or not {*_KEYS, 'space'} <= meta.keys() or 'state_dict' not in checkpoint:
         raise UserError(f'{path}: not a checkpoint of a gaia_ssl supernet; give one that tools/train.py wrote')
     try:
-        return {**meta, 'space': ArchSpace(**meta['space'])}
+        space = ArchSpace(**meta['space'])
+        if max(space.max.numbers) > LARGEST:
+            raise UserError(f'a dimension of it exceeds {LARGEST}')
     except (TypeError, UserError) as error:
-        raise UserError(f'{path}: the search space in it is broken ({error})') from error
+        raise UserError(f'{path}: the search space in it is broken ({str(error)[:300]})') from error
+    check_described(meta, _KEYS, path)
+    return {**{name: meta[name] for name in _KEYS}, 'space': space}
 
 
 def student_backbone(checkpoint: dict[str, Any], path: str) -> DynamicResNet:
     """The student's backbone with the weights of a supernet's checkpoint, putting out C2 to C5.
 
     Raises:
-        UserError: As :func:`read_supernet_meta`, or if a key does not match.
+        UserError: As :func:`read_supernet_meta`, or if a weight is missing, misshapen or no number to compute with.
     """
     meta = read_supernet_meta(checkpoint, path)
-    backbone = DynamicResNet(meta['space'], stem_kernel=meta['stem_kernel'])
     prefix = 'backbone.'
-    state = {key[len(prefix):]: value for key, value in checkpoint['state_dict'].items() if key.startswith(prefix)}
+    state = {key[len(prefix):]: value for key, value in checkpoint['state_dict'].items() if str(key).startswith(prefix)}
+    check_weights(state, path)
+    check_size(meta['space'].max, meta['stem_kernel'], state, path)
+    backbone = DynamicResNet(meta['space'], stem_kernel=meta['stem_kernel'])
     try:
         backbone.load_state_dict(state)
     except RuntimeError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ import pandas as pd
 from gaia_ssl.errors import UserError
 from gaia_ssl.evaluation.rank_correlation import MIN_ARCHS, correlate
 from gaia_ssl.search.ranking import winners
+from gaia_ssl.terminal import one_line
 
 WINNER_COLUMNS = ('task', 'group', 'archs', 'winner_a', 'winner_b', 'same', 'rank_of_b', 'similarity_a', 'similarity_b',
                   'score_a', 'score_b')
@@ -20,7 +22,8 @@ def distinct_names(a: pathlib.Path, b: pathlib.Path) -> tuple[str, str]:
     """Short names of two folders, by as many of their last parts as tell them apart, e.g. ``cifar10-train``."""
     parts = [path.resolve().parts[1:] for path in (a, b)]
     count = next((n for n in range(1, max(map(len, parts))) if parts[0][-n:] != parts[1][-n:]), max(map(len, parts)))
-    return tuple('-'.join(each[-count:]) for each in parts)
+    first, second = (one_line('-'.join(each[-count:])) for each in parts)
+    return first, second
 
 
 def join_rankings(a: pd.DataFrame, b: pd.DataFrame, tasks: Sequence[str], names: tuple[str, str]) -> pd.DataFrame:
@@ -44,14 +47,14 @@ def join_rankings(a: pd.DataFrame, b: pd.DataFrame, tasks: Sequence[str], names:
     return both[['arch', 'group', 'flops', 'params', *(f'{task} on {name}' for task in tasks for name in names)]]
 
 
-def agreement(table: pd.DataFrame, tasks: Sequence[str], names: tuple[str, str], **bootstrap) -> pd.DataFrame:
+def agreement(table: pd.DataFrame, tasks: Sequence[str], names: tuple[str, str], **bootstrap: Any) -> pd.DataFrame:
     """How the similarity on B, and FLOPs and params for comparison, correlates with that on A: :func:`correlate` a task."""
     a, b = names
     return pd.concat([correlate(table, [f'{task} on {b}', 'flops', 'params'], f'{task} on {a}', **bootstrap)
                       for task in tasks], ignore_index=True)
 
 
-def against_scores(table: pd.DataFrame, tasks: Sequence[str], names: tuple[str, str], **bootstrap) -> pd.DataFrame:
+def against_scores(table: pd.DataFrame, tasks: Sequence[str], names: tuple[str, str], **bootstrap: Any) -> pd.DataFrame:
     """How both similarities of each task correlate with ``score``: :func:`correlate` with B's as the baseline of A's.
 
     The gain of a row ``TASK on A`` is thus what searching on A's own images is worth, paired. FLOPs and params follow, each

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,9 @@ from gaia_ssl.search.scoring_copy import scoring_copy
 from gaia_ssl.search.similarity import RelationTarget, embedding_similarity, relation_similarity
 from gaia_ssl.search.task import STAGES
 from gaia_ssl.space import Arch
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # in typing from Python 3.11 on
 
 Features = dict[str, Tensor]
 Targets = dict[str, Tensor | RelationTarget]
@@ -43,7 +47,7 @@ class SubnetEvaluator(ABC):
         """Of the model."""
         return next(self.model.parameters()).device
 
-    def twin(self) -> SubnetEvaluator:
+    def twin(self) -> Self:
         """The same for another thread, on the same weights."""
         return type(self)(self.model, self.features, self.temperature, self.dtype, self.reference)
 
@@ -76,7 +80,7 @@ class SubnetEvaluator(ABC):
         return {name: features[name] if name == 'z' else RelationTarget(features[name], self.temperature)
                 for name in self.features}
 
-    def extract(self, backbone: nn.Module, neck: nn.Module, images: Tensor) -> Features:
+    def extract(self, backbone: Any, neck: nn.Module, images: Tensor) -> Features:
         """All stages' maps, and the embedding if it is scored, at the arch that is set."""
         backbone.out_indices = (0, 1, 2, 3)
         maps = dict(zip(STAGES, backbone(images), strict=True))
@@ -91,7 +95,7 @@ class SubnetEvaluator(ABC):
         return embeddings - embeddings.mean(dim=0) if self.model.centres_embeddings else embeddings
 
     @staticmethod
-    def compare(name: str, student: Tensor, target: Tensor | RelationTarget) -> Tensor:
+    def compare(name: str, student: Tensor, target: Any) -> Tensor:
         """Similarity ``(N,)`` of one feature; a map is pooled to the grid of the target, if that is coarser."""
         if name == 'z':
             return embedding_similarity(student, target)

@@ -11,12 +11,14 @@ import os
 import re
 import string
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from gaia_ssl.files import atomic_path
 from gaia_ssl.space.arch_space import COLUMNS
+from gaia_ssl.terminal import plain
 
 MISSING = 2**32 - 1
 """The level of a value that is not known."""
@@ -50,8 +52,8 @@ def write_html_report(path: str | os.PathLike, ranking: pd.DataFrame, tasks: Seq
     data = json.dumps(report_data(ranking, tasks, winners, resolution, export_command), allow_nan=False,
                       separators=(',', ':'))
     text = string.Template(template).substitute(
-        title=html.escape(title),
-        subtitle=html.escape(subtitle),
+        title=html.escape(plain(title)),
+        subtitle=html.escape(plain(subtitle)),
         style=style,
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -109,5 +111,5 @@ def _base64(array: np.ndarray) -> str:
     return base64.b64encode(array.tobytes()).decode()
 
 
-def _number(value: object) -> float | None:
+def _number(value: Any) -> float | None:
     return None if value is None or not np.isfinite(value) else float(value)

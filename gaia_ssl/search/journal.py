@@ -11,10 +11,10 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 from gaia_ssl.errors import UserError
-from gaia_ssl.files import atomic_path
+from gaia_ssl.files import atomic_path, read_json
 
 _HEADER = struct.Struct('<4sIIII')  # magic, image batch, unit, bytes of the payload, CRC-32 of all that follows the magic
 _MAGIC = b'gaia'
@@ -52,9 +52,13 @@ class ScoreJournal:
 
     @staticmethod
     def settings_in(folder: str | os.PathLike) -> dict[str, Any]:
-        """The settings that a folder was begun under; empty if it was not."""
+        """The settings that a folder was begun under; empty if it was not.
+
+        Raises:
+            UserError: If they cannot be read.
+        """
         path = pathlib.Path(folder) / SETTINGS
-        return json.loads(path.read_text(encoding='utf-8')) if path.is_file() else {}
+        return read_json(path, 'the settings of a search', 'use --overwrite or another folder') if path.is_file() else {}
 
     def __iter__(self) -> Iterator[tuple[int, int, bytes]]:
         """Image batch, unit and payload of every whole record."""
@@ -119,7 +123,7 @@ class JournalWriter:
         self._file.close()
 
 
-def _lock(file, path: pathlib.Path) -> None:
+def _lock(file: BinaryIO, path: pathlib.Path) -> None:
     """Until the file is closed, or the process ends in whatever way."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -127,7 +131,7 @@ def _lock(file, path: pathlib.Path) -> None:
         raise UserError(f'{path}: another search is writing here; wait for it, or choose another folder') from error
 
 
-def _read(file) -> tuple[int, int, bytes] | None:
+def _read(file: BinaryIO) -> tuple[int, int, bytes] | None:
     """The next record, or None at the end and where a record is not whole."""
     header = file.read(_HEADER.size)
     if len(header) < _HEADER.size:

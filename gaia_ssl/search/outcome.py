@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gaia_ssl.files import atomic_path
+from gaia_ssl.errors import UserError
+from gaia_ssl.files import atomic_path, read_json
 from gaia_ssl.search.html_report import write_html_report
 from gaia_ssl.search.node_scores import NodeScores
 from gaia_ssl.search.ranking import make_ranking
@@ -60,7 +61,7 @@ def write_outcome(folder: pathlib.Path, selection: Selection, scores: NodeScores
     plot_pareto(ranking, tasks, folder / 'pareto.png', resolution)
     checkpoint = os.fspath(found['checkpoint'])
     latency = f"; latency: {found['latency']}" if found['latency'] else ''
-    export = ['python', 'tools/export.py', checkpoint, '{arch}', '--data', os.fspath(found['data']), '--resolution',
+    export = ['gaia-ssl', 'export', checkpoint, '{arch}', '--data', os.fspath(found['data']), '--resolution',
               str(resolution), 'work_dirs/export']
     write_html_report(
         folder / 'report.html', ranking, tasks, winners, resolution, title=f'Subnets of {os.path.basename(checkpoint)}',
@@ -79,9 +80,10 @@ def read_winners(folder: pathlib.Path) -> pd.DataFrame:
 def read_found(folder: pathlib.Path) -> dict[str, Any]:
     """How the winners in ``folder`` were found, as ``best.json`` says; empty where there is none of a search."""
     try:
-        return dict(json.loads((folder / 'best.json').read_text(encoding='utf-8'))['search'])
-    except (OSError, ValueError, KeyError, TypeError):
+        found = read_json(folder / 'best.json', 'a best.json', 'search again').get('search')
+    except UserError:
         return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _plain(value: Any) -> Any:

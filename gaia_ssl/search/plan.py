@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from matplotlib.ticker import EngFormatter
@@ -34,8 +34,10 @@ class ImageBatches:
         if num_images is not None and num_images < 1:
             raise UserError(f'num_images is {num_images}; give 1 or more, or None for all')
         self._dataloader = dataloader
-        self.indices = evenly_spaced(len(dataloader.dataset), num_images)
+        self._dataset = cast(Any, dataloader.dataset)  # mmengine's, which has more than torch's
+        self.indices = evenly_spaced(len(self._dataset), num_images)
         self.num_images = len(self.indices)
+        assert dataloader.batch_size is not None
         self.batch_size = dataloader.batch_size
         self._batches = in_batches(self.indices, self.batch_size)
 
@@ -52,20 +54,20 @@ class ImageBatches:
 
     def paths(self) -> list[str]:
         """Of all images."""
-        return [self._dataloader.dataset.get_data_info(index)['img_path'] for index in self.indices]
+        return [self._dataset.get_data_info(index)['img_path'] for index in self.indices]
 
     def folder(self) -> str:
         """Where the images are."""
-        return self._dataloader.dataset.img_prefix
+        return self._dataset.img_prefix
 
     def pipeline(self) -> str:
         """The transforms, as they describe themselves."""
-        return ' '.join(str(self._dataloader.dataset.pipeline).split())
+        return ' '.join(str(self._dataset.pipeline).split())
 
     def loader(self, batches: Sequence[int]) -> DataLoader:
         """Loads these batches in turn."""
         sampler = [self._batches[batch] for batch in batches]
-        return DataLoader(self._dataloader.dataset, batch_sampler=sampler, num_workers=self._dataloader.num_workers,
+        return DataLoader(self._dataset, batch_sampler=sampler, num_workers=self._dataloader.num_workers,
                           collate_fn=self._dataloader.collate_fn)
 
 

@@ -118,5 +118,6 @@ class _Walk:
         nodes = [node for nodes in self.scores.values() for node in nodes]
         together = torch.stack(nodes) if nodes else torch.empty(0, len(self.images))
         bounds = np.cumsum([len(nodes) for nodes in self.scores.values()])
+        assert self.unit is not None
         self.on_unit(self.unit, dict(zip(self.scores, np.split(together.cpu().numpy(), bounds[:-1]), strict=True)))
         self.begin_unit()

@@ -18,6 +18,7 @@ from matplotlib import pyplot as plt  # noqa: E402
 FLOPS_LABEL = 'multiply-adds (G)'
 
 
+@matplotlib.rc_context({'text.parse_math': False})  # names may hold dollars
 def plot_scores(table: pd.DataFrame, tasks: Sequence[str], scores: Mapping[str, str], correlations: pd.DataFrame,
                 path: str | os.PathLike) -> None:
     """Draw score over similarity, a panel a task, and over FLOPs; a row a score; coloured by FLOPs.
@@ -48,6 +49,7 @@ def plot_scores(table: pd.DataFrame, tasks: Sequence[str], scores: Mapping[str, 
     _save(figure, path)
 
 
+@matplotlib.rc_context({'text.parse_math': False})
 def plot_domains(table: pd.DataFrame, tasks: Sequence[str], names: tuple[str, str], winners: pd.DataFrame,
                  correlations: pd.DataFrame, path: str | os.PathLike) -> None:
     """Draw similarity on images B over similarity on images A, a panel a task, with each group's winners.

@@ -12,6 +12,7 @@ from gaia_ssl.errors import UserError
 from gaia_ssl.evaluation.arch_table import read_arch_table
 from gaia_ssl.search.task import TASKS
 from gaia_ssl.space import Arch
+from gaia_ssl.terminal import one_line
 
 
 def make_ranking(archs: Sequence[Arch], groups: np.ndarray, costs: Mapping[str, np.ndarray],
@@ -50,6 +51,9 @@ def read_ranking(path: str | os.PathLike, tasks: Sequence[str] | None = None) ->
         raise UserError(f"{path}: has no column of a task ({', '.join(TASKS)}); give what tools/search.py wrote")
     if missing := [task for task in tasks or () if task not in known]:
         raise UserError(f"{path}: has no column '{missing[0]}'; it was searched for {', '.join(known)}")
+    for line, group in enumerate(table['group'], start=2):
+        if group.startswith(('=', '+', '-', '@')) or group != one_line(group):  # a spreadsheet would compute the former
+            raise UserError(f"{path}, line {line}: '{group}' is not the name of a group; give what tools/search.py wrote")
     table = table.astype(dict(flops=np.int64, params=np.int64))
     return table[['arch', 'group', 'flops', 'params', *(tasks or known)]]
 

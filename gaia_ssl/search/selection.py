@@ -58,7 +58,8 @@ def select_archs(space: ArchSpace,
     if isinstance(archs, str | int):
         if archs != 'all' and (isinstance(archs, str) or archs < 1):
             raise UserError(f"archs is '{archs}'; give 'all', a number a group (1 or more), or a list of archs")
-        candidates, table = space, space.costs(resolution, stem_kernel)
+        candidates: ArchSpace | list[Arch] = space
+        table = space.costs(resolution, stem_kernel)
         costs = {name: table[name] for name in ('flops', 'params')}
         if latency is not None:
             costs['latency_ms'] = latency.of_space(space, stem_kernel)
@@ -86,7 +87,7 @@ def select_archs(space: ArchSpace,
         chosen = _draw(names, chosen, archs, seed)
 
     rows = np.flatnonzero(chosen)
-    tree = ArchTree([candidates[row] for row in rows])
+    tree = ArchTree([candidates[int(row)] for row in rows])
     rows = rows[np.argsort(tree.rows)]
     return Selection(tree, {name: values[rows] for name, values in costs.items()}, names[rows])
 

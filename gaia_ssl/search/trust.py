@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 from scipy.stats import spearmanr
 
 from gaia_ssl.errors import UserError
 from gaia_ssl.search.ranking import winners
+from gaia_ssl.terminal import PlainConsole
 
 TIED_SHOWN = 20
 """So many tied archs are named."""
@@ -219,7 +219,7 @@ def winners_table(assessment: pd.DataFrame) -> Table:
             f"{row['similarity']:.{digits}f} ±{'?' if math.isnan(half) else f'{half:.{digits}f}'}", str(row['tied']),
             'same' if row['arch'] == row['most_flops_arch'] else _gain(row, 'gain_most_flops', digits),
             _gain(row, 'gain_random', digits))
-    table.width = Console(width=100).measure(table).maximum
+    table.width = PlainConsole(width=100).measure(table).maximum
     return table
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from gaia_ssl.errors import UserError
 from gaia_ssl.space import cost
 
-_TEXT = re.compile(r'(\d+)' + r'-(\d+)x(\d+)' * 4)
+_TEXT = re.compile(r'(\d{1,9})' + r'-(\d{1,9})x(\d{1,9})' * 4)
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -31,8 +31,8 @@ class Arch:
     """
 
     stem: int
-    widths: tuple[int, int, int, int]
-    depths: tuple[int, int, int, int]
+    widths: tuple[int, ...]
+    depths: tuple[int, ...]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, 'widths', tuple(self.widths))
@@ -54,7 +54,7 @@ class Arch:
         match = _TEXT.fullmatch(text.strip()) if isinstance(text, str) else None
         if match is None:
             raise UserError(f"'{text}' is not an arch; write stem-WxD-WxD-WxD-WxD, e.g. 32-48x3-96x2-192x17-512x3")
-        return cls.from_numbers(match.groups())
+        return cls.from_numbers([int(number) for number in match.groups()])
 
     def __str__(self) -> str:
         return '-'.join([str(self.stem), *(f'{w}x{d}' for w, d in zip(self.widths, self.depths, strict=True))])
@@ -71,7 +71,7 @@ class Arch:
         return (self.stem, *(n for pair in zip(self.widths, self.depths, strict=True) for n in pair))
 
     @property
-    def out_channels(self) -> tuple[int, int, int, int]:
+    def out_channels(self) -> tuple[int, ...]:
         """Channels of C2, C3, C4 and C5."""
         return tuple(cost.EXPANSION * width for width in self.widths)
 

@@ -45,10 +45,10 @@ class ArchSpace:
     def __post_init__(self) -> None:
         object.__setattr__(self, 'stem', tuple(self.stem))
         for name in ('widths', 'depths'):
-            choices = tuple(tuple(stage) for stage in getattr(self, name))
-            if len(choices) != 4:
-                raise UserError(f'{name} of the space lists {len(choices)} stages; give the choices of 4 stages')
-            object.__setattr__(self, name, choices)
+            stages = tuple(tuple(stage) for stage in getattr(self, name))
+            if len(stages) != 4:
+                raise UserError(f'{name} of the space lists {len(stages)} stages; give the choices of 4 stages')
+            object.__setattr__(self, name, stages)
         for name, choices in zip(COLUMNS, self.choices, strict=True):
             if not choices:
                 raise UserError(f'the space offers no {name}; give at least one choice')
@@ -97,7 +97,7 @@ class ArchSpace:
         Raises:
             UserError: If it is neither.
         """
-        if isinstance(value, cls):
+        if isinstance(value, ArchSpace):
             return value
         if value == AUTO:
             raise UserError("the space is 'auto', that inside a pretrained network, and there is none; say --start FILE, or "
@@ -105,8 +105,8 @@ class ArchSpace:
         if isinstance(value, str):
             return cls.inside(value)
         try:
-            return cls(**value)
-        except TypeError as error:
+            return cls(**dict(value))
+        except (TypeError, ValueError) as error:
             raise UserError(f'the space is {value}; give stem, widths and depths, or the text of an arch') from error
 
     @property

@@ -76,7 +76,7 @@ class ArchTree:
             np.add.at(units, np.searchsorted(self.starts[UNIT_LEVEL], rows, side='right') - 1, macs)
 
         def stages(rows: np.ndarray, depth: int) -> list[np.ndarray]:
-            stem, widths = self.numbers[rows, 0], self.numbers[rows, 1::2].T
+            stem, widths = self.numbers[rows, 0], list(self.numbers[rows, 1::2].T)
             return cost.flops_per_stage(stem, widths, [depth] * 4, resolution, stem_kernel)
 
         add(self.starts[1], stages(self.starts[1], 1)[0])

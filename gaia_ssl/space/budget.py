@@ -6,6 +6,7 @@ import dataclasses
 import math
 import re
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -97,7 +98,14 @@ def within(budgets: Sequence[Budget], costs: Mapping[str, np.ndarray]) -> np.nda
     return mask
 
 
-def check_feasible(budgets: Sequence[Budget], costs: Mapping[str, np.ndarray], candidates: Sequence[object]) -> np.ndarray:
+class _Subnets(Protocol):
+    """A space, or a list of archs."""
+
+    def __getitem__(self, index: int, /) -> object:
+        ...
+
+
+def check_feasible(budgets: Sequence[Budget], costs: Mapping[str, np.ndarray], candidates: _Subnets) -> np.ndarray:
     """The mask of :func:`within` over all ``candidates``, in which at least one subnet is left.
 
     Args:

@@ -7,10 +7,14 @@ block's first 1x1 still works at the stage's input size.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
 import numpy as np
 
 from gaia_ssl.errors import UserError
 
+Numbers: TypeAlias = 'int | np.ndarray'
 EXPANSION = 4
 STRIDES = (1, 2, 2, 2)
 STEM_KERNELS = {7: (2, 2), 3: (1, 1)}
@@ -23,17 +27,19 @@ def feature_sizes(resolution: int | tuple[int, int], stem_kernel: int) -> list[t
     """``(height, width)`` after the stem's convolution, at the input of stage 1, and of C2, C3, C4 and C5."""
     if stem_kernel not in STEM_KERNELS:
         raise UserError(f'stem_kernel is {stem_kernel}; use 7 (images of about 224 px) or 3 (about 32 px)')
-    size = (resolution, resolution) if np.ndim(resolution) == 0 else tuple(resolution)
+    size = tuple(resolution) if isinstance(resolution, Sequence) else (resolution, resolution)
     if len(size) != 2 or min(size) < 1:
         raise UserError(f'resolution is {resolution}; give a positive side or (height, width) in pixels')
+    height, width = size
     sizes = []
     for stride in (*STEM_KERNELS[stem_kernel], *STRIDES):
-        size = tuple(-(-side // stride) for side in size)  # every padded convolution here gives ceil(side / stride)
-        sizes.append(size)
+        height, width = -(-height // stride), -(-width // stride)  # every padded convolution here gives ceil(side / stride)
+        sizes.append((height, width))
     return sizes
 
 
-def flops_per_stage(stem, widths, depths, resolution=224, stem_kernel: int = 7) -> list:
+def flops_per_stage(stem: Numbers, widths: Sequence[Numbers], depths: Sequence[Numbers],
+                    resolution: int | tuple[int, int] = 224, stem_kernel: int = 7) -> list[Any]:
     """Multiply-adds of ``[stem, stage 1, …, stage 4]``; the arguments may be arrays that broadcast."""
     area = [height * width for height, width in feature_sizes(resolution, stem_kernel)]
     flops = [3 * stem * stem_kernel**2 * area[0]]
@@ -47,7 +53,8 @@ def flops_per_stage(stem, widths, depths, resolution=224, stem_kernel: int = 7) 
     return flops
 
 
-def params_per_stage(stem, widths, depths, stem_kernel: int = 7, norm: bool = True) -> list:
+def params_per_stage(stem: Numbers, widths: Sequence[Numbers], depths: Sequence[Numbers], stem_kernel: int = 7,
+                     norm: bool = True) -> list[Any]:
     """Parameters of ``[stem, stage 1, …, stage 4]``; the arguments may be arrays that broadcast."""
     params = [3 * stem * stem_kernel**2 + 2 * stem * norm]
     channels = stem

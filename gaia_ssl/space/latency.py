@@ -11,12 +11,13 @@ import json
 import math
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from gaia_ssl.errors import UserError
-from gaia_ssl.files import atomic_path
+from gaia_ssl.files import atomic_path, read_json
 from gaia_ssl.space.arch import Arch
 from gaia_ssl.space.arch_space import ArchSpace
 from gaia_ssl.space.cost import EXPANSION
@@ -50,7 +51,8 @@ def blocks_of(arch: Arch) -> list[str]:
 
 def blocks_of_space(space: ArchSpace) -> list[str]:
     """The distinct blocks of which all archs of ``space`` consist; 51 for DATA_SPACE."""
-    blocks, channels = [stem_block(stem) for stem in space.stem], space.stem
+    blocks = [stem_block(stem) for stem in space.stem]
+    channels: Sequence[int] = space.stem
     for stage, (widths, depths) in enumerate(zip(space.widths, space.depths, strict=True), start=1):
         blocks += [first_block(stage, c, w) for c in channels for w in widths]
         blocks += [next_block(stage, w) for w in widths if depths[-1] > 1]
@@ -111,20 +113,16 @@ class LatencyTable:
         path = pathlib.Path(path)
         if not path.is_file():
             raise UserError(f'{path}: no such latency table; measure one with tools/measure_latency.py')
-        try:
-            content = json.loads(path.read_text(encoding='utf-8'))
-        except (OSError, ValueError, RecursionError) as error:
-            raise UserError(f'{path}: not a latency table ({type(error).__name__}); measure one with '
-                            'tools/measure_latency.py') from error
-        found = content.get('format') if isinstance(content, dict) else None
+        content = read_json(path, 'a latency table', 'measure one with tools/measure_latency.py')
+        found = content.get('format')
         if found != _FORMAT:
             raise UserError(f"{path}: its format is '{found}', not '{_FORMAT}'; measure it again with "
                             'tools/measure_latency.py')
-        parts = [content.get(name) for name in ('milliseconds', 'provenance')]
-        if not all(isinstance(part, dict) for part in parts):
+        milliseconds, provenance = (content.get(name) for name in ('milliseconds', 'provenance'))
+        if not isinstance(milliseconds, dict) or not isinstance(provenance, dict):
             raise UserError(f'{path}: its milliseconds or its provenance are missing; measure it again')
         try:
-            return cls(*parts)
+            return cls(milliseconds, provenance)
         except UserError as error:
             raise UserError(f'{path}: {error}') from error
 
@@ -156,7 +154,7 @@ class LatencyTable:
         """
         self.check_covers(space, stem_kernel)
         total = self._axis([self.milliseconds[stem_block(stem)] for stem in space.stem], 0)
-        channels = space.stem
+        channels: Sequence[int] = space.stem
         for stage, (widths, depths) in enumerate(zip(space.widths, space.depths, strict=True), start=1):
             before = max(2 * stage - 3, 0)  # axes: stem, width1, depth1, width2, …
             pairs = np.array([[self.milliseconds[first_block(stage, c, w)] for w in widths] for c in channels])

@@ -14,8 +14,8 @@ from tests import tiny
 PINS = {'torch': '2.11.0', 'torchvision': '0.26.0', 'onedl-mmcv': '2.3.6', 'onedl-mmengine': '0.10.12',
         'onedl-mmpretrain': '1.3.6', 'onedl-mmdetection': '3.5.1', 'onedl-mmsegmentation': '1.4.2'}
 REQUIREMENTS = {
-    'build': 'setuptools>=80,<82\n', 'torch': 'torch==2.11.0\ntorchvision==0.26.0\n', 'mmcv': 'onedl-mmcv==2.3.6  # built\n',
-    'openmmlab': ''.join(f'{name}=={PINS[name]}\n' for name in list(PINS)[3:]), 'runtime': 'numpy  # costs\n',
+    'build': 'setuptools>=80,<82\n', 'torch': 'torch==2.11.0\ntorchvision==0.26.0\n',
+    'openmmlab': ''.join(f'{name}=={PINS[name]}  # pinned\n' for name in list(PINS)[2:]), 'runtime': 'numpy  # costs\n',
     'onnx': 'onnx==1.2.3\n',
 }
 MODULES = {
@@ -24,7 +24,8 @@ MODULES = {
                          'cuda = N(is_available=lambda: False)\ndef zeros(*shape): ...\n',
     'torchvision/__init__.py': '', 'torchvision/ops.py': 'def nms(*boxes): ...\n',
     'mmengine/__init__.py': '', 'mmengine/runner.py': '',
-    'mmcv/__init__.py': '', 'mmcv/_ext.py': '', 'mmcv/ops.py': 'def get_compiling_cuda_version(): return "not available"\n',
+    'mmcv/__init__.py': '', 'mmcv/_ext.py': '',
+    'mmcv/ops.py': 'def get_compiling_cuda_version(): return "not available"\ndef get_compiler_version(): return "GCC 12"\n',
     'mmpretrain/__init__.py': '', 'mmpretrain/models.py': '', 'mmdet/__init__.py': '', 'mmdet/models.py': '',
     'mmseg/__init__.py': '', 'mmseg/models.py': 'import mmcv\n', 'mmseg/version.py': "__version__ = '1.4.2'\n",
     'gaia_ssl/__init__.py': '', 'gaia_ssl/engine.py': '', 'gaia_ssl/.mim/configs/a.py': '',
@@ -109,11 +110,8 @@ def test_an_original_beside_its_continuation(packages, fork, original, version):
     assert trouble[fork].status == 'fail' and trouble[fork].found == f'{original} {version} is installed over it'
     removal, installation = trouble[fork].mend.split(' && ', 1)
     assert removal == f'{PIP} uninstall -y {original} {fork}'
-    if fork == 'onedl-mmcv':
-        assert 'MMCV_WITH_OPS=1' in installation and installation.endswith('-r checkout/requirements/mmcv.txt')
-        assert '--no-build-isolation' in installation and '--no-cache-dir' in installation
-    else:
-        assert installation == f'{PIP} install --no-deps --force-reinstall {fork}=={PINS[fork]}'
+    cache = '--no-cache-dir ' if fork == 'onedl-mmcv' else ''  # it may hold one that was compiled for another torch
+    assert installation == f'{PIP} install {cache}--no-deps --force-reinstall {fork}=={PINS[fork]}'
 
 
 def test_an_original_in_place_of_its_continuation(packages):
@@ -138,6 +136,14 @@ def test_mmsegmentation_overwritten(packages, overwrite):
     assert finding.mend == f'{PIP} install --no-deps --force-reinstall onedl-mmsegmentation==1.4.2'
 
 
+def test_whose_operators(packages):
+    assert Finding("mmcv's operators", 'all: compiled with GCC 12, CUDA not available') in packages.examine()
+    packages.write('mmcv/_ext.py', "__all__ = ['get_compiler_version', 'nms', 'roi_align_forward', 'roi_align_backward']\n")
+    packages.write('mmcv/ops.py', MODULES['mmcv/ops.py'].replace('GCC 12', 'none, operators of torchvision 0.26.0'))
+    found, = [finding.found for finding in packages.examine() if finding.check == "mmcv's operators"]
+    assert found.startswith('nms, roi_align: by torchvision and torch, on CPU and GPU') and '--compile-mmcv' in found
+
+
 def test_mmcv_without_operators(packages):
     (packages.folder / 'mmcv' / '_ext.py').unlink()
     packages.write('mmdet/models.py', 'import mmcv._ext\n')
@@ -145,8 +151,14 @@ def test_mmcv_without_operators(packages):
     assert set(trouble) == {'import mmcv._ext', 'import mmdet.models'}
     finding = trouble['import mmcv._ext']
     assert finding.status == 'fail' and "No module named 'mmcv._ext'" in finding.found
-    assert 'MMCV_WITH_OPS=1' in finding.mend and '--no-build-isolation' in finding.mend
+    assert finding.mend == f'{PIP} install --no-build-isolation --no-deps --editable checkout'
     assert trouble['import mmdet.models'].mend.startswith('# after "import mmcv._ext" is mended')
+
+
+def test_operators_compiled_for_another_torch(packages):
+    packages.write('mmcv/_ext.py', "raise ImportError('undefined symbol: _ZN3c106')\n")
+    assert packages.trouble()['import mmcv._ext'].mend == (
+        f'{PIP} install --no-cache-dir --no-deps --force-reinstall onedl-mmcv==2.3.6')
 
 
 def test_torch_and_torchvision_that_do_not_match(packages):
@@ -165,6 +177,32 @@ def test_torch_and_torchvision_that_do_not_match(packages):
 def test_a_local_version_is_the_pinned_one(packages):
     packages.install('torch', '2.11.0+cu126')
     assert packages.trouble() == {}
+
+
+@pytest.mark.parametrize('version, taken, good', [
+    ('2.13.0', '>=2.6', True), ('2.6.0+cpu', '>=2.6,<3', True), ('2.5.1', '>=2.6', False), ('3.0', '<3,>=2.6', False),
+    ('2.10.0', '!=2.10,>=2.6', False)])
+def test_a_version_within_the_range_that_gaia_ssl_takes(packages, version, taken, good):
+    packages.install('torch', version)
+    packages.install('torchvision', '0.26.0')
+    packages.install('gaia_ssl', '1.0', requires=[f'torch{taken}', 'torchvision', 'onnx>=1; extra == "onnx"'])
+    trouble = packages.trouble()
+    assert set(trouble) == (set() if good else {'requirements/torch.txt'})
+    if not good:
+        finding = trouble['requirements/torch.txt']
+        assert finding.status == 'fail' and finding.found == f'torch {version}, needed is {taken}'
+
+
+def test_a_toolbox_that_gaia_ssl_can_do_without(packages):
+    requires = ['torch>=2', 'onedl-mmdetection', 'onedl-mmsegmentation; extra == "segmentation"']
+    packages.install('gaia_ssl', '1.0', requires=requires)
+    packages.remove('onedl-mmsegmentation')
+    packages.write('mmseg/models.py', "raise ImportError('gone')\n")
+    assert packages.trouble() == {}
+    found, = [finding.found for finding in packages.examine() if finding.check == 'requirements/openmmlab.txt']
+    assert 'onedl-mmsegmentation not installed, which is optional' in found
+    packages.remove('onedl-mmdetection')
+    assert packages.trouble()['requirements/openmmlab.txt'].found == 'missing: onedl-mmdetection'
 
 
 @pytest.mark.parametrize('version, good', [('4.57.1', True), ('5.0.0', False), ('5.1.0rc1', False)])
@@ -305,8 +343,8 @@ class ones:
     def item(self): ...
 ''')
     trouble = packages.trouble()
-    assert set(trouble) == {'mmcv on the GPU'} and 'FORCE_CUDA=1 MMCV_WITH_OPS=1' in trouble['mmcv on the GPU'].mend
-    packages.write('mmcv/ops.py', 'def get_compiling_cuda_version(): return "13.0"\n')
+    assert set(trouble) == {'mmcv on the GPU'} and 'torchvision' in trouble['mmcv on the GPU'].found
+    packages.write('mmcv/ops.py', MODULES['mmcv/ops.py'].replace('not available', '13.0'))
     assert packages.trouble() == {}
 
 

@@ -23,7 +23,7 @@ def test_broken_voc(tmp_path):
     refused(TASK, root, "test.txt: its images have the class 'bird', which no training image has")
     xml = folder / 'Annotations' / '001.xml'
     for text, message in (('<annotation><size>', 'not an annotation .* .ParseError'),
-                          ('<annotation><object/></annotation>', 'not an annotation .* .AttributeError'),
+                          ('<annotation><object/></annotation>', 'not an annotation .* no size/width'),
                           (xml.read_text().replace('<name>cat', '<name>'), 'not an annotation .* an object has no name'),
                           (xml.read_text().replace('t>0<', 't>Unspecified<'), 'not an annotation .* .ValueError'),
                           (xml.read_text().replace('<xmin>5', '<xmin>five'), 'not an annotation .* .ValueError')):

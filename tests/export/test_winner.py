@@ -65,3 +65,44 @@ def test_no_best_json(search, text):
     (search / 'best.json').unlink()
     with pytest.raises(UserError, match='best.json: no such file'):
         read(search)
+
+
+WRONG_SCORES = dict(
+    arch=[None, 5, '', 'x', [], '0-1x1-1x1-1x1-1x1'], similarity=[None, 'high', [], float('nan'), True],
+    tied=['x\n# y', -1, 0.5, []], low=['a', [], float('inf')], high=['a', {}])
+
+
+@pytest.mark.parametrize('name', WRONG_SCORES)
+def test_scores_of_another_type(search, name):
+    path = search / 'best.json'
+    content = json.loads(path.read_text())
+    for value in WRONG_SCORES[name]:
+        content['best']['c2-c5']['3-4G'] = dict(line(LARGE, -0.1), **{name: value})
+        path.write_text(json.dumps(content))
+        with pytest.raises(UserError, match='best.json: '):
+            read(search, group='3-4')
+
+
+@pytest.mark.parametrize('change', [
+    lambda c: c.update(best=[]), lambda c: c.update(best=5), lambda c: c.update(search=None), lambda c: c.update(search='x'),
+    lambda c: c['best'].update({'c2-c5': []}), lambda c: c['best'].update({'c2-c5': 'x'}),
+    lambda c: c['best']['c2-c5'].update({'3-4G': [1]}), lambda c: c['best']['c2-c5'].update({'3-4G': None}),
+    lambda c: c['search'].update(checkpoint_sha256=5), lambda c: c['search'].update(images='{{x}}'),
+    lambda c: c['search'].update(resolution=[224]), lambda c: c['search'].pop('checkpoint_sha256'),
+])
+def test_tables_of_another_type(search, change):
+    path = search / 'best.json'
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match='not a best.json of tools/search.py'):
+        read(search, group='3-4')
+
+
+def test_unknown_features(search):
+    path = search / 'best.json'
+    content = json.loads(path.read_text())
+    content['best'] = {'c5 | x': content['best']['z']}
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match='there are no features'):
+        read(search, [], '3-4')

@@ -149,11 +149,11 @@ def test_torchvisions_other_networks(make, message, tmp_path):
     assert message in refusal(with_block(make).state_dict(), tmp_path)
 
 
-@pytest.mark.parametrize('kind, message', [
-    ('ResNetV1c', 'deep stem'), ('ResNetV1d', 'deep stem'), ('Res2Net', 'have no place'), ('SEResNet', 'have no place')])
-def test_mmpretrains_other_networks(kind, message, tmp_path):
-    settings = dict(scales=4, base_width=26, deep_stem=False, avg_down=False) if kind == 'Res2Net' else dict(stem_channels=8, base_channels=8)
-    net = getattr(mmpretrain.models, kind)(depth=50, **settings)
+@pytest.mark.parametrize('kind, message, settings', [
+    ('ResNetV1c', 'deep stem', {}), ('ResNetV1d', 'deep stem', {}), ('SEResNet', 'have no place', {}),
+    ('Res2Net', 'have no place', dict(scales=4, base_width=26, deep_stem=False, avg_down=False))])
+def test_mmpretrains_other_networks(kind, message, settings, tmp_path):
+    net = getattr(mmpretrain.models, kind)(depth=50, **(settings or dict(stem_channels=8, base_channels=8)))
     line = refusal(dict(state_dict=layouts.prefixed('backbone.', net.state_dict())), tmp_path)
     assert message in line and 'backbone.' in line
 
@@ -189,6 +189,10 @@ def test_keys_too_few_and_too_many(tmp_path):
         {**net, 'layer2.1.conv1.weight': torch.ones(8, 64, 1, 1)}, tmp_path)
     assert 'not finite' in refusal({**net, 'layer2.1.bn2.bias': torch.full((16, ), float('nan'))}, tmp_path)
     assert 'of torch.int8' in refusal({**net, 'conv1.weight': net['conv1.weight'].to(torch.int8)}, tmp_path)
+    for shape in ((), (8, ), (8, 3), (8, 3, 5, 5)):
+        assert f'weights of shape {shape}; the supernet' in refusal({**net, 'conv1.weight': torch.ones(shape)}, tmp_path)
+        assert f'layer1.0.conv1.weight is {shape}, not (' in refusal(
+            {**net, 'layer1.0.conv1.weight': torch.ones(shape)}, tmp_path)
     assert 'none of its 0 tensors' in refusal({}, tmp_path)
 
 

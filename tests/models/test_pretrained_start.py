@@ -156,6 +156,14 @@ def test_spaces_by_their_arch(tmp_path):
         DynamicResNet('auto')
 
 
+def test_images_of_other_channels(tmp_path):
+    grey = {**layouts.resnet().state_dict(), 'conv1.weight': torch.ones(8, 1, 7, 7)}
+    init_cfg = dict(type='Pretrained', checkpoint=save(grey, tmp_path / 'net.pth'))
+    with pytest.raises(UserError, match='takes images of 1 channels, the config 3'):
+        DynamicResNet(ARCH, init_cfg=init_cfg).init_weights()
+    DynamicResNet(ARCH, in_channels=1, init_cfg=init_cfg).init_weights()
+
+
 @pytest.mark.parametrize('space, kernel, message', [
     ('8-8x3-16x4-32x5-64x3', 7, 'is larger than the supernet (8-8x3-16x4-32x5-64x3) in some dimension; say --cfg-options '
      f'model.backbone.space={ARCH}'),

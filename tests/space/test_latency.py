@@ -96,7 +96,7 @@ def good() -> dict:
     ('not json', 'not a latency table'),
     (b'\xff\xfe\x00', 'not a latency table'),
     ('[' * 100_000, 'not a latency table'),
-    ([1, 2], "format is 'None'"),
+    ([1, 2], 'not a latency table, but a list'),
     ({'a': 1}, "format is 'None'"),
     (dict(good(), format='gaia_ssl latency table 9'), "format is 'gaia_ssl latency table 9'"),
     (dict(good(), milliseconds=[1]), 'are missing'),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from typing import Any
 
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook
@@ -32,7 +33,7 @@ class AtomicCheckpointHook(CheckpointHook):
     ``max_keep_ckpts`` is at least 2.
     """
 
-    def __init__(self, *args, max_keep_ckpts: int = 2, **kwargs) -> None:
+    def __init__(self, *args: Any, max_keep_ckpts: int = 2, **kwargs: Any) -> None:
         if 0 <= max_keep_ckpts < 2:
             raise UserError(f'max_keep_ckpts is {max_keep_ckpts}; keep at least 2 (or -1 for all), so that one is always whole')
         super().__init__(*args, max_keep_ckpts=max_keep_ckpts, backend_args=dict(backend='atomic'), **kwargs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import Hook
@@ -75,7 +76,7 @@ class SubnetEvaluationHook(Hook):
         self.by_epoch = by_epoch
         self.archs = [archs] if isinstance(archs, str) else list(archs)
         self.num_images, self.num_val_images = num_images, num_val_images
-        self.crops = dict(resolution=resolution, batch_size=batch_size, with_label=val is not None,
+        self.crops: dict[str, Any] = dict(resolution=resolution, batch_size=batch_size, with_label=val is not None,
                           max_unreadable=max_unreadable, keep=True)
         self.k = k
         self.bounds = dict(min_rankme=min_rankme, min_std=min_std)
@@ -112,7 +113,7 @@ class SubnetEvaluationHook(Hook):
         meta = supernet_meta(model)
         crops = dict(self.crops, mean=meta['mean'], std=meta['std'], to_rgb=meta['to_rgb'], report=runner.logger.info)
         self.images = CenterCrops(self.train, max_images=self.num_images, **crops)
-        self.labelled = {}
+        self.labelled: dict[str, Any] = {}
         if self.val is not None:
             val = CenterCrops(self.val, max_images=self.num_val_images, **crops)
             self.labelled = dict(labels=self.images.classes, val_batches=val, val_labels=val.classes, k=self.k)
@@ -163,7 +164,7 @@ def name_subnets(space: ArchSpace, archs: Sequence[str]) -> dict[str, Arch]:
     Raises:
         UserError: If a text is no arch, or its arch is larger than the supernet.
     """
-    subnets = {}
+    subnets: dict[str, Arch] = {}
     further = map(Arch.parse, archs)
     for name, arch in (('max', space.max), ('min', space.min), *((str(arch), arch) for arch in further)):
         space.check_fits(arch)

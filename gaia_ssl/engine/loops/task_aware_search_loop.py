@@ -119,8 +119,8 @@ class TaskAwareSearchLoop(BaseLoop):
 
     def run(self) -> dict[str, float]:
         """Search; returns the similarity of each task's and group's winner, e.g. ``{'c2-c5/3-4G': -0.012}``."""
-        self.dtype = self._agree_on_dtype()
-        if self.dtype == 'float32':
+        self.dtype = dtype = self._agree_on_dtype()
+        if dtype == 'float32':
             torch.backends.cudnn.allow_tf32 = False  # which has bfloat16's precision, roughly
         if self.reference == 'teacher':
             self.model.frozen_teacher.load()
@@ -130,10 +130,10 @@ class TaskAwareSearchLoop(BaseLoop):
             self.runner.logger.warning(f'the latencies are of {measured} px, the FLOPs of {self.resolution} px')
         selection = self._select(self.archs)
         settings = search_settings(self.checkpoint, self._model_settings(), self.batches, selection.tree, self.features,
-                                   self.temperature, self.dtype, self._device().type)
+                                   self.temperature, dtype, self._device().type)
         journal = self._open_journal(settings)
         self._score(selection, journal)
-        best = [None]
+        best: list[Any] = [None]
         if is_main_process():
             scores = self._read_scores(selection, journal)
             best[0] = write_outcome(self.folder, selection, scores, self.tasks, self._found(settings), self.resolution,
@@ -208,6 +208,7 @@ class TaskAwareSearchLoop(BaseLoop):
                 if (batch, unit) not in done]
         mine = share_of_process(todo, self.batches, macs, get_rank(), get_world_size())
         threads = self.threads or (1 if self._device().type == 'cuda' else torch.get_num_threads())
+        assert self.dtype is not None  # agreed on by now
         evaluators = [PrefixEvaluator(self.model, self.features, self.temperature, DTYPES[self.dtype], self.reference)]
         evaluators += [evaluators[0].twin() for _ in range(threads - 1)]
         sizes = tree.unit_sizes()

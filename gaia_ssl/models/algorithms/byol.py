@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -21,7 +23,7 @@ class SupernetBYOL(Supernet):
         **kwargs: As in :class:`Supernet`.
     """
 
-    def __init__(self, *args, teacher_momentum: float = 0.99, final_teacher_momentum: float = 1., **kwargs) -> None:
+    def __init__(self, *args: Any, teacher_momentum: float = 0.99, final_teacher_momentum: float = 1., **kwargs: Any) -> None:
         super().__init__(*args, teacher_momentum=teacher_momentum, final_teacher_momentum=final_teacher_momentum, **kwargs)
 
     @torch.no_grad()

@@ -21,7 +21,7 @@ class SandwichDistributedDataParallel(MMDistributedDataParallel):
     equal by what is put in them (the queue), or are each process's own (batch norm), so no forward broadcasts them.
     """
 
-    def __init__(self, module: nn.Module, device_ids: list[int] | None = None, **kwargs) -> None:
+    def __init__(self, module: nn.Module, device_ids: list[int] | None = None, **kwargs: Any) -> None:
         on_cpu = next(module.parameters()).device.type == 'cpu'  # where DDP takes no device_ids, but mmengine gives them
         kwargs.setdefault('broadcast_buffers', False)
         super().__init__(module, device_ids=None if on_cpu else device_ids, **kwargs)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -28,7 +30,8 @@ class SupernetDenseCL(SupernetMoCo):
         **kwargs: As in :class:`SupernetMoCo`; the neck is mmpretrain's ``DenseCLNeck``.
     """
 
-    def __init__(self, *args, queue_len: int = 65536, feat_dim: int = 128, loss_lambda: float = 0.5, **kwargs) -> None:
+    def __init__(self, *args: Any, queue_len: int = 65536, feat_dim: int = 128, loss_lambda: float = 0.5,
+                 **kwargs: Any) -> None:
         super().__init__(*args, queue_len=queue_len, feat_dim=feat_dim, **kwargs)
         if not 0 <= loss_lambda <= 1:
             raise UserError(f"loss_lambda is {loss_lambda}; it is the dense loss's share, in [0, 1]")

@@ -46,8 +46,8 @@ class SupernetDistill(Supernet):
 
     centres_embeddings = True
 
-    def __init__(self, *args, teacher: Mapping[str, Any], feat_dim: int, neck: dict, queue_len: int = 4096,
-                 teacher_momentum: float = 0.99, **kwargs) -> None:
+    def __init__(self, *args: Any, teacher: Mapping[str, Any], feat_dim: int, neck: dict, queue_len: int = 4096,
+                 teacher_momentum: float = 0.99, **kwargs: Any) -> None:
         super().__init__(*args, neck=dict(neck, out_channels=feat_dim), teacher_momentum=teacher_momentum, **kwargs)
         self.frozen_teacher = FrozenTeacher(teacher, self.data_preprocessor)
         self.feat_dim = feat_dim

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -24,7 +26,7 @@ class SupernetMoCo(Supernet):
         **kwargs: As in :class:`Supernet`.
     """
 
-    def __init__(self, *args, queue_len: int = 65536, feat_dim: int = 128, bn_splits: int = 4, **kwargs) -> None:
+    def __init__(self, *args: Any, queue_len: int = 65536, feat_dim: int = 128, bn_splits: int = 4, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         add_queue(self, 'queue', feat_dim, queue_len)
         self.shuffle_bn = ShuffleBN(self.teacher, bn_splits)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -23,7 +25,7 @@ class SupernetReSSL(SupernetMoCo):
         **kwargs: As in :class:`SupernetMoCo`.
     """
 
-    def __init__(self, *args, queue_len: int = 131072, feat_dim: int = 512, **kwargs) -> None:
+    def __init__(self, *args: Any, queue_len: int = 131072, feat_dim: int = 512, **kwargs: Any) -> None:
         super().__init__(*args, queue_len=queue_len, feat_dim=feat_dim, **kwargs)
 
     def loss(self, views: list[Tensor], targets: Targets) -> Tensor:

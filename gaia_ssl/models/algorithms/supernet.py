@@ -136,7 +136,7 @@ class Supernet(BaseSelfSupervisor):
                 self.update_teacher()
             taught = [] if self.same_arch_teacher else [self.teach(views)]
 
-        losses = {}
+        losses: dict[str, Tensor] = {}
         for name, arch in self.sandwich.items():
             last = len(losses) == len(self.sandwich) - 1
             self.backbone.set_arch(arch)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mmengine.logging import print_log
 from mmengine.model import initialize
 
@@ -48,7 +50,7 @@ class DynamicResNet(BottleneckResNet):
 
     conv = DynamicConv2d
 
-    def __init__(self, space: ArchSpace | dict | str, norm_cfg: dict | None = None, **kwargs) -> None:
+    def __init__(self, space: ArchSpace | dict | str, norm_cfg: dict | None = None, **kwargs: Any) -> None:
         if space == AUTO and (checkpoint := pretrained_checkpoint(kwargs.get('init_cfg'))):
             space = ArchSpace.inside(read_pretrained(checkpoint).arch)
         space = ArchSpace.read(space)
@@ -70,7 +72,7 @@ class DynamicResNet(BottleneckResNet):
             super().init_weights()
             return
         pretrained = read_pretrained(path)
-        check_start(pretrained, self.space.max, self.stem_kernel)
+        check_start(pretrained, self.space.max, self.stem_kernel, self.conv1.in_channels)
         initialize(self, dict(type='Kaiming', layer='Conv2d'))
         start_from(self, pretrained)
         print_log(f'Started from {pretrained}', logger='current')

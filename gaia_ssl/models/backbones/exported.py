@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from gaia_ssl.checkpoint import load_checkpoint
 from gaia_ssl.errors import UserError
+from gaia_ssl.models.checkpoint_values import check_weights
 from gaia_ssl.space import Arch
 
 
@@ -15,7 +16,8 @@ def read_backbone(path: str | os.PathLike, arch: Arch) -> dict[str, Tensor]:
     """The state dict of the exported backbone in ``path``, with torchvision's key names.
 
     Raises:
-        UserError: If the file is unreadable, no exported backbone, or one of another arch.
+        UserError: If the file is unreadable, no exported backbone, or one of another arch; if its weights are no numbers to
+            compute with.
     """
     checkpoint = load_checkpoint(path)
     meta = checkpoint.get('meta', {}).get('gaia_ssl')
@@ -23,6 +25,7 @@ def read_backbone(path: str | os.PathLike, arch: Arch) -> dict[str, Tensor]:
         raise UserError(f'{path}: not an exported backbone; make one with tools/export.py')
     if meta['arch'] != str(arch):
         raise UserError(f"{path}: holds the backbone {meta['arch']}, but the config says arch='{arch}'")
+    check_weights(checkpoint['state_dict'], str(path))
     return checkpoint['state_dict']
 
 

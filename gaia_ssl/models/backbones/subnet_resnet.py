@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
 from gaia_ssl.models.backbones.bottleneck_resnet import BottleneckResNet, pretrained_checkpoint
@@ -32,7 +34,7 @@ class SubnetResNet(BottleneckResNet):
 
     conv = nn.Conv2d
 
-    def __init__(self, arch: str | Arch, **kwargs) -> None:
+    def __init__(self, arch: str | Arch, **kwargs: Any) -> None:
         super().__init__(Arch.parse(arch), **kwargs)
 
     def init_weights(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -21,7 +23,7 @@ class DynamicConv2d(nn.Conv2d):
 
     kept_slices: dict[tuple[int, int], Tensor] | None = None
 
-    def __init__(self, *args, **kwargs) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.groups != 1:
             raise ValueError(f'DynamicConv2d has one group, not {self.groups}')

@@ -80,4 +80,4 @@ class DistillHead(BaseModule):
 
     def _relations(self, _prediction: Tensor, maps: Mapping, targets: Mapping, _queue: Tensor | None) -> Tensor:
         each = [relation_divergence(maps[stage], targets[stage], self.relation_temperature) for stage in self.relation_stages]
-        return sum(each) / len(each)
+        return torch.stack(each).mean()

@@ -112,7 +112,7 @@ class FrozenTeacher(nn.Module):
         """Itself: it never changes."""
         return self
 
-    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args) -> None:
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
         saved = state_dict.get(f'{prefix}sha256')
         if saved is not None and saved.shape == self.sha256.shape:
             self._check_same(saved)

@@ -1,0 +1,43 @@
+"""MoCo v2 from a thin ResNet-50 on a thousand images at 112 px, minutes on one CPU core: 19,683 archs of 0.17 to 1.13 G.
+
+    python tools/train.py configs/data/mocov2_thin_start_imagenette.py --start thin-resnet50.safetensors
+"""
+
+_base_ = '../_base_/mocov2_supernet.py'
+
+epochs = 9
+model = dict(
+    queue_len=500,
+    teacher_momentum=0.99,
+    backbone=dict(
+        space=dict(
+            stem=[32, 48, 64],
+            widths=[[16, 24, 32], [32, 48, 64], [64, 96, 128], [128, 192, 256]],
+            depths=[[1, 2, 3], [2, 3, 4], [2, 4, 6], [1, 2, 3]])),
+    neck=dict(hid_channels=512),
+    head=dict(temperature=0.1))
+view_pipeline = [
+    dict(type='RandomResizedCrop', scale=112, crop_ratio_range=(0.2, 1.0), backend='pillow'),
+    dict(
+        type='RandomApply',
+        transforms=[dict(type='ColorJitter', brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)],
+        prob=0.8),
+    dict(type='RandomGrayscale', prob=0.2, keep_channels=True, channel_weights=(0.114, 0.587, 0.2989)),
+    dict(type='GaussianBlur', magnitude_range=(0.1, 2.0), magnitude_std='inf', prob=0.5),
+    dict(type='RandomFlip', prob=0.5),
+]
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='MultiView', num_views=2, transforms=[view_pipeline]),
+    dict(type='PackInputs'),
+]
+train_dataloader = dict(
+    batch_size=50, num_workers=2, pin_memory=False, dataset=dict(data_root='data/imagenette/train', pipeline=train_pipeline))
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=5e-4, weight_decay=1e-4))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=True, begin=0, end=1, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', T_max=epochs - 1, by_epoch=True, begin=1, end=epochs, convert_to_iter_based=True),
+]
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=epochs)
+default_hooks = dict(logger=dict(interval=10))
+log_processor = dict(window_size=20)
