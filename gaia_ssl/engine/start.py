@@ -56,15 +56,15 @@ def set_start(config: Config, start: str | None = None, checkpoint: dict[str, An
     check_start(pretrained, ArchSpace.read(backbone.space).max, backbone.get('stem_kernel', 7), backbone.get('in_channels', 3))
 
 
-def check_weights(model: nn.Module, checkpoint: dict[str, Any], path: str) -> None:
+def check_load_from(model: nn.Module, checkpoint: dict[str, Any], path: str) -> None:
     """Raise a UserError unless ``checkpoint``, of the file ``path``, holds exactly the weights of ``model``.
 
     mmengine loads those that fit and goes on with random ones for the rest.
     """
-    model = model.module if is_model_wrapper(model) else model
     state = checkpoint.get('state_dict', checkpoint)
     found = {str(name).removeprefix('module.'): value for name, value in state.items()}
-    expected = model.state_dict()
+    inner: Any = model.module if is_model_wrapper(model) else model
+    expected = inner.state_dict()
     differing = {
         'missing': [name for name in expected if name not in found],
         'left over': [name for name in found if name not in expected],

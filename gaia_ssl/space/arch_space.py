@@ -97,7 +97,7 @@ class ArchSpace:
         Raises:
             UserError: If it is neither.
         """
-        if isinstance(value, cls):
+        if isinstance(value, ArchSpace):
             return value
         if value == AUTO:
             raise UserError("the space is 'auto', that inside a pretrained network, and there is none; say --start FILE, or "
