@@ -35,7 +35,8 @@ def _child(name: str, parent: mm.Registry, *locations: str) -> mm.Registry:
     return _Registry(name, parent=parent, scope='gaia_ssl', locations=list(locations))
 
 
-MODELS = _child('model', mm.MODELS, 'gaia_ssl.models.backbones', 'gaia_ssl.models.heads', 'gaia_ssl.models.algorithms')
+MODELS = _child('model', mm.MODELS, 'gaia_ssl.models.backbones', 'gaia_ssl.models.heads', 'gaia_ssl.models.teachers',
+                'gaia_ssl.models.algorithms')
 MODEL_WRAPPERS = _child('model_wrapper', mm.MODEL_WRAPPERS, 'gaia_ssl.models.algorithms')
 DATASETS = _child('dataset', mm.DATASETS, 'gaia_ssl.datasets')
 DATA_SAMPLERS = _child('data sampler', mm.DATA_SAMPLERS, 'gaia_ssl.datasets')

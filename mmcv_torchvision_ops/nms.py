@@ -43,7 +43,8 @@ def softnms(boxes: Tensor, scores: Tensor, dets: Tensor, iou_threshold: float, s
     """
     boxes, scores = wide(boxes), wide(scores).clone()
     areas = (boxes[:, 2] - boxes[:, 0] + offset) * (boxes[:, 3] - boxes[:, 1] + offset)
-    remaining, kept = torch.arange(len(boxes), device=boxes.device), []
+    remaining = torch.arange(len(boxes), device=boxes.device)
+    kept: list[Tensor] = []
     while len(remaining):
         turn = scores[remaining].argmax()
         best = remaining[turn]

@@ -51,7 +51,11 @@ def shrink(config: Config, tmp_path) -> Config:
     config.model.backbone.pop('init_cfg', None)
     if 'queue_len' in config.model:
         config.model.queue_len = 20
-    config.model.neck.hid_channels = 16
+    if 'teacher' in config.model:
+        config.model.teacher = tiny.save_teacher(tmp_path / 'teacher.pth')
+        config.model.feat_dim = 64
+    else:
+        config.model.neck.hid_channels = 16
     config.work_dir = str(tmp_path / 'run')
     config.experiment_name = f'{tmp_path.name}_configs'
     for loader in ('train_dataloader', 'test_dataloader'):
@@ -114,7 +118,7 @@ def test_the_data_are_read(path, data):
         sample = dataset[5, 0]
         side = 32 if 'cifar' in path.name else 112 if 'thin' in path.name else 128 if path.parent.name == 'quickstart' else 224
         views = sample['inputs'] if isinstance(sample['inputs'], list) else [sample['inputs']]
-        count = 2 if loader is config.train_dataloader else 1
+        count = 2 if loader is config.train_dataloader and 'distill' not in path.name else 1
         assert [tuple(view.shape) for view in views] == [(3, side, side)] * count
 
 

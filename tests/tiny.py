@@ -15,7 +15,8 @@ import torch
 from PIL import Image
 
 from gaia_ssl import ArchSpace
-from gaia_ssl.models.algorithms import SupernetMoCo
+from gaia_ssl.models import SubnetResNet
+from gaia_ssl.models.algorithms import Supernet
 from gaia_ssl.models.supernet_meta import supernet_meta
 from gaia_ssl.registry import MODELS
 
@@ -39,7 +40,8 @@ METHODS = dict(
     mocov2=dict(queue_len=20, feat_dim=8, neck=_MLP),
     byol=dict(neck=_MLP, head=dict(predictor=dict(**_MLP, in_channels=8))),
     ressl=dict(queue_len=20, feat_dim=8, neck=_MLP),
-    densecl=dict(queue_len=20, feat_dim=8, neck=_MLP))
+    densecl=dict(queue_len=20, feat_dim=8, neck=_MLP),
+    distill=dict(queue_len=20, feat_dim=64, head=dict(queue=1., relations=1.)))
 """Each method's settings on top of configs/_base_/METHOD_supernet.py."""
 
 
@@ -79,12 +81,12 @@ def overlapping_photos(folder: pathlib.Path, train: int = 12, val: int = 8, size
     return folder
 
 
-def supernet(seed: int = 0, space: ArchSpace = SPACE, stem_kernel: int = 3) -> SupernetMoCo:
-    """A supernet with random weights, batch norms included; student and teacher differ."""
+def supernet(seed: int = 0, space: ArchSpace = SPACE, stem_kernel: int = 3, method: dict | None = None) -> Supernet:
+    """A supernet with random weights, batch norms included; student and teacher differ. By MoCo, if no ``method`` is given."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = MODELS.build(dict(
-            type='gaia_ssl.SupernetMoCo', queue_len=20, feat_dim=8, neck=NECK, head=HEAD,
+            method or dict(type='gaia_ssl.SupernetMoCo', queue_len=20, feat_dim=8, neck=NECK, head=HEAD),
             data_preprocessor=PREPROCESSOR,
             backbone=dict(type='gaia_ssl.DynamicResNet', stem_kernel=stem_kernel, space=space)))
         with torch.no_grad():
@@ -97,11 +99,31 @@ def supernet(seed: int = 0, space: ArchSpace = SPACE, stem_kernel: int = 3) -> S
     return model
 
 
+def distillation(teacher: dict, feat_dim: int = 64) -> dict:
+    """The ``method`` of a supernet that learns from the frozen ``teacher``."""
+    return dict(type='gaia_ssl.SupernetDistill', teacher=teacher, feat_dim=feat_dim, head=dict(type='gaia_ssl.DistillHead'),
+                neck=dict(type='mmpretrain.LinearNeck', gap_dim=2, norm_cfg=None))
+
+
 def save_supernet(path: pathlib.Path, **kwargs) -> pathlib.Path:
     """A checkpoint as training writes it."""
     model = supernet(**kwargs)
+    if hasattr(model, 'frozen_teacher'):
+        model.frozen_teacher.load()
     torch.save(dict(state_dict=model.state_dict(), meta=dict(gaia_ssl=supernet_meta(model))), path)
     return path
+
+
+def save_teacher(path: pathlib.Path, seed: int = 0) -> dict:
+    """The config of a frozen teacher with random weights, its features 64 long."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        state = SubnetResNet('8-8x1-12x1-8x2-16x1', stem_kernel=3).state_dict()
+    for name, value in state.items():
+        if name.endswith('bias'):
+            value.add_(0.5)  # no position without a feature
+    torch.save(state, path)
+    return dict(type='gaia_ssl.PretrainedResNet', checkpoint=str(path))
 
 
 def images(count: int, seed: int = 0, size: int = 32) -> torch.Tensor:
@@ -161,6 +183,8 @@ def write_config(path: pathlib.Path, data: pathlib.Path, epochs: int = 2, batch_
                       resolution=32, dtype='float32'),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
+    if method == 'distill':
+        settings['model']['teacher'] = save_teacher(path.with_suffix('.teacher.pth'))
     path.write_text('\n'.join(f'{key} = {value!r}' for key, value in {**settings, **further}.items()), encoding='utf-8')
     return path
 

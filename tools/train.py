@@ -15,7 +15,7 @@ from torch.cuda import is_available as has_cuda
 from gaia_ssl import cli
 from gaia_ssl.checkpoint import latest_checkpoint, load_checkpoint
 from gaia_ssl.engine.build_runner import build_runner
-from gaia_ssl.engine.hooks.sandwich_sampler_hook import check_batch_size
+from gaia_ssl.engine.hooks.sandwich_sampler_hook import check_training
 from gaia_ssl.engine.start import check_load_from, set_start
 from gaia_ssl.errors import UserError
 from gaia_ssl.files import check_folder, claim_folder
@@ -57,7 +57,7 @@ def main() -> None:
         config.auto_scale_lr.enable = True
     cli.join_processes(arguments.launcher)
     runner = build_runner(config)
-    check_batch_size(runner)
+    check_training(runner)
     if checkpoint is not None:
         check_load_from(runner.model, checkpoint, config.load_from)
     if is_main_process():

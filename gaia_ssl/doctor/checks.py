@@ -73,7 +73,7 @@ def check_originals(environment: Environment) -> Iterator[Finding]:
             named = ' and '.join(f'{name} {environment.packages[name].version}' for name in there)
             both = fork in environment.packages
             removal = ' '.join([*there, *([fork] if both else [])])
-            yield Finding(fork, f'{named} is installed{" over it" if both else " in its place"}', FAIL,
+            yield Finding(fork, f'{named} is installed{" over it" if both else " in its place, and is too old"}', FAIL,
                           f'{environment.pip} uninstall -y {removal} && {environment.reinstall(fork)}')
 
 
@@ -94,7 +94,9 @@ def check_overwritten(environment: Environment) -> Iterator[Finding]:
 def check_versions(environment: Environment) -> Iterator[Finding]:
     """Missing packages, versions that gaia_ssl does not take, and, where its ranges are unknown, other than the pinned ones."""
     for group, optional in dict(torch=False, openmmlab=False, runtime=False, onnx=True).items():
-        missing, absent, other, right, status = [], [], [], [], WARN
+        missing: list[str] = []
+        absent: list[str] = []
+        other, right, status = [], [], WARN
         for name, pin in environment.requirements_of(group).items():
             package, taken = environment.packages.get(normalised(name)), environment.ranges.get(normalised(name))
             if package is None:

@@ -61,10 +61,10 @@ def check_load_from(model: nn.Module, checkpoint: dict[str, Any], path: str) -> 
 
     mmengine loads those that fit and goes on with random ones for the rest.
     """
+    own: Any = model.module if is_model_wrapper(model) else model
+    expected = own.state_dict()
     state = checkpoint.get('state_dict', checkpoint)
     found = {str(name).removeprefix('module.'): value for name, value in state.items()}
-    inner: Any = model.module if is_model_wrapper(model) else model
-    expected = inner.state_dict()
     differing = {
         'missing': [name for name in expected if name not in found],
         'left over': [name for name in found if name not in expected],

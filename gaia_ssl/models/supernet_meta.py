@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from gaia_ssl.errors import UserError
+from gaia_ssl.models.algorithms.distill import SupernetDistill
 from gaia_ssl.models.algorithms.supernet import Supernet
 from gaia_ssl.models.backbones import DynamicResNet
 from gaia_ssl.models.checkpoint_values import check_described, check_size, check_weights
+from gaia_ssl.models.normalisation import normalisation_of
 from gaia_ssl.space import ArchSpace
 
 LARGEST = 10**6
@@ -16,17 +18,12 @@ _KEYS = ('method', 'stem_kernel', 'mean', 'std', 'to_rgb')
 
 
 def supernet_meta(model: Supernet) -> dict[str, Any]:
-    """Method, space, stem and image normalisation of ``model``."""
-    preprocessor = model.data_preprocessor
-    normalise = hasattr(preprocessor, 'mean')
-    return dict(
-        method=type(model).__name__,
-        space=model.backbone.space.to_dict(),
-        stem_kernel=model.backbone.stem_kernel,
-        mean=preprocessor.mean.flatten().tolist() if normalise else [0.0] * 3,
-        std=preprocessor.std.flatten().tolist() if normalise else [1.0] * 3,
-        to_rgb=bool(preprocessor._channel_conversion),
-    )
+    """Method, space, stem and image normalisation of ``model``; of a distilled one, its frozen teacher."""
+    meta = dict(method=type(model).__name__, space=model.backbone.space.to_dict(), stem_kernel=model.backbone.stem_kernel,
+                **normalisation_of(model.data_preprocessor))
+    if isinstance(model, SupernetDistill):
+        meta['teacher'] = dict(config=model.frozen_teacher.described(), sha256=model.frozen_teacher.fingerprint)
+    return meta
 
 
 def read_supernet_meta(checkpoint: dict[str, Any], path: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gaia_ssl.models.algorithms import Supernet
+from gaia_ssl.models.relations import pool_to
 from gaia_ssl.search.scoring_copy import scoring_copy
 from gaia_ssl.search.similarity import RelationTarget, embedding_similarity, relation_similarity
 from gaia_ssl.search.task import STAGES
@@ -26,18 +27,20 @@ class SubnetEvaluator(ABC):
     """Scores archs on images, one number a feature and image. How the forwards are shared is the subclass's business.
 
     Args:
-        model: The supernet: the student at the arch is compared with the teacher at the max arch. It stays as it is.
+        model: The supernet: the student at the arch is compared with the teacher. It stays as it is.
         features: Which of ``c2`` … ``c5`` and ``z`` to score.
         temperature: Of the relations.
         dtype: Of the forward passes; similarities are always computed in float32.
+        reference: Which teacher: the EMA at the ``'max'`` arch, or the frozen ``'teacher'`` of a :class:`SupernetDistill`.
     """
 
     def __init__(self, model: Supernet, features: Sequence[str], temperature: float = 0.2,
-                 dtype: torch.dtype = torch.float32) -> None:
+                 dtype: torch.dtype = torch.float32, reference: str = 'max') -> None:
         self.model = scoring_copy(model, dtype)
         self.features = tuple(features)
         self.temperature = temperature
         self.dtype = dtype
+        self.reference = reference
 
     @property
     def device(self) -> torch.device:
@@ -46,7 +49,7 @@ class SubnetEvaluator(ABC):
 
     def twin(self) -> Self:
         """The same for another thread, on the same weights."""
-        return type(self)(self.model, self.features, self.temperature, self.dtype)
+        return type(self)(self.model, self.features, self.temperature, self.dtype, self.reference)
 
     @abstractmethod
     def score(self, images: Tensor, archs: Sequence[Arch]) -> Tensor:
@@ -67,8 +70,13 @@ class SubnetEvaluator(ABC):
     @torch.no_grad()
     def teach(self, images: Tensor) -> Targets:
         """What students are compared with on these prepared images."""
-        teacher = self.model.teacher
-        features = self.extract(teacher['backbone'], teacher['neck'], images)
+        if self.reference == 'teacher':
+            features = self.model.frozen_features(images.float(), self.features)
+            if 'z' in features:
+                features['z'] = self.centre(features['z'])
+        else:
+            teacher = self.model.teacher
+            features = self.extract(teacher['backbone'], teacher['neck'], images)
         return {name: features[name] if name == 'z' else RelationTarget(features[name], self.temperature)
                 for name in self.features}
 
@@ -78,15 +86,20 @@ class SubnetEvaluator(ABC):
         maps = dict(zip(STAGES, backbone(images), strict=True))
         return maps | {'z': self.embed(neck, maps['c5'])} if 'z' in self.features else maps
 
-    @staticmethod
-    def embed(neck: nn.Module, c5: Tensor) -> Tensor:
+    def embed(self, neck: nn.Module, c5: Tensor) -> Tensor:
         """``(N, C, H, W)`` to ``(N, D)``."""
-        return neck((c5, ))[0]
+        return self.centre(neck((c5, ))[0])
+
+    def centre(self, embeddings: Tensor) -> Tensor:
+        """``(N, D)`` less the mean over these images, if that is how the method compares them."""
+        return embeddings - embeddings.mean(dim=0) if self.model.centres_embeddings else embeddings
 
     @staticmethod
     def compare(name: str, student: Tensor, target: Any) -> Tensor:
-        """Similarity ``(N,)`` of one feature."""
-        return embedding_similarity(student, target) if name == 'z' else relation_similarity(student, target)
+        """Similarity ``(N,)`` of one feature; a map is pooled to the grid of the target, if that is coarser."""
+        if name == 'z':
+            return embedding_similarity(student, target)
+        return relation_similarity(pool_to(student, target.shape[2:]), target)
 
 
 class ForwardEvaluator(SubnetEvaluator):

@@ -1,8 +1,9 @@
 """How close a student's feature comes to the teacher's. Zero (maps) or one (embeddings) is best; more is better."""
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from gaia_ssl.models.relations import log_relations
 
 MAX_ELEMENTS = 2**22
 """Most relations in memory at a time, counted over images (16 MB); further rows are done in turn."""
@@ -29,9 +30,9 @@ class RelationTarget:
     def log_relations(self, start: int) -> Tensor:
         """Rows ``start:start + rows`` of the log of the relations, ``(N, rows, P)``."""
         if self._kept is None:
-            return _log_relations(self._features, start, start + self.rows, self.temperature)
+            return log_relations(self._features, start, start + self.rows, self.temperature)
         if start not in self._kept:
-            self._kept[start] = _log_relations(self._features, start, start + self.rows, self.temperature)
+            self._kept[start] = log_relations(self._features, start, start + self.rows, self.temperature)
         return self._kept[start]
 
 
@@ -55,7 +56,7 @@ def relation_similarity(student: Tensor, target: RelationTarget) -> Tensor:
     images, _, positions = student.shape
     divergence = student.new_zeros(images)
     for start in range(0, positions, target.rows):
-        log_student = _log_relations(student, start, start + target.rows, target.temperature)
+        log_student = log_relations(student, start, start + target.rows, target.temperature)
         log_teacher = target.log_relations(start)
         divergence += F.kl_div(log_student, log_teacher, reduction='none', log_target=True).sum(dim=(1, 2))
     return -divergence / positions
@@ -64,8 +65,3 @@ def relation_similarity(student: Tensor, target: RelationTarget) -> Tensor:
 def embedding_similarity(student: Tensor, teacher: Tensor) -> Tensor:
     """Cosine of two embeddings ``(N, D)``: ``(N,)``, float32."""
     return F.cosine_similarity(student.float(), teacher.float(), dim=1)
-
-
-def _log_relations(features: Tensor, start: int, stop: int, temperature: float) -> Tensor:
-    """Rows ``start:stop`` of the log of the relations of ``(N, C, P)``: ``(N, rows, P)``."""
-    return torch.log_softmax(features[:, :, start:stop].mT @ features / temperature, dim=-1)

@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 
 from gaia_ssl.errors import UserError
-
-STAGES = ('c2', 'c3', 'c4', 'c5')
+from gaia_ssl.models.backbones.bottleneck_resnet import STAGES
 
 TASKS: dict[str, tuple[str, ...]] = {
     'z': ('z', ),  # image classification: the embedding

@@ -105,8 +105,8 @@ class ArchSpace:
         if isinstance(value, str):
             return cls.inside(value)
         try:
-            return cls(**value)
-        except TypeError as error:
+            return cls(**dict(value))
+        except (TypeError, ValueError) as error:
             raise UserError(f'the space is {value}; give stem, widths and depths, or the text of an arch') from error
 
     @property

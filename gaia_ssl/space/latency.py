@@ -118,11 +118,11 @@ class LatencyTable:
         if found != _FORMAT:
             raise UserError(f"{path}: its format is '{found}', not '{_FORMAT}'; measure it again with "
                             'tools/measure_latency.py')
-        parts = [content.get(name) for name in ('milliseconds', 'provenance')]
-        if not all(isinstance(part, dict) for part in parts):
+        milliseconds, provenance = (content.get(name) for name in ('milliseconds', 'provenance'))
+        if not isinstance(milliseconds, dict) or not isinstance(provenance, dict):
             raise UserError(f'{path}: its milliseconds or its provenance are missing; measure it again')
         try:
-            return cls(*parts)
+            return cls(milliseconds, provenance)
         except UserError as error:
             raise UserError(f'{path}: {error}') from error
 

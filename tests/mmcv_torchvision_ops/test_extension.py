@@ -9,6 +9,7 @@ import torch
 
 from mmcv_torchvision_ops import extension
 from tests import tiny
+from tests.mmcv_torchvision_ops.cases import use
 
 COMPILED = 'torchvision' not in mmcv.ops.get_compiler_version()
 
@@ -67,8 +68,7 @@ def test_max_pooling_of_roi_align_is_refused():
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
 def test_16_bits_and_autocast(dtype, monkeypatch):
     """As under autocast: 16-bit features and offsets, boxes in 32 bits. The result is that in 32 bits, rounded once."""
-    for module in ('nms', 'roi_align', 'deform_conv', 'modulated_deform_conv'):
-        monkeypatch.setattr(f'mmcv.ops.{module}.ext_module', extension)
+    use(extension, monkeypatch)
     generator = torch.Generator().manual_seed(0)
     maps = torch.randn(1, 4, 8, 8, generator=generator)
     rois = torch.tensor([[0, 1.3, 2.1, 12.9, 13.7]])
@@ -100,7 +100,7 @@ def test_deformable_attention_and_its_gradients():
     expected = multi_scale_deformable_attn_pytorch(value, shapes, locations, weights)
     grads = torch.autograd.grad(expected.square().sum(), leaves)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr('mmcv.ops.multi_scale_deform_attn.ext_module', extension)
+        use(extension, patch)
         answered = MultiScaleDeformableAttnFunction.apply(value, shapes, starts, locations, weights, 64)
         torch.testing.assert_close(answered, expected)
         for one, other in zip(torch.autograd.grad(answered.square().sum(), leaves), grads, strict=True):

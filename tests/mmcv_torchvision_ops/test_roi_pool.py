@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from mmcv_torchvision_ops import extension
+from tests.mmcv_torchvision_ops.cases import use
 
 
 @pytest.fixture(autouse=True)
 def ours(monkeypatch):
-    monkeypatch.setattr('mmcv.ops.roi_pool.ext_module', extension)
+    use(extension, monkeypatch)
 
 
 def pooled_by_hand(maps: np.ndarray, rois: np.ndarray, bins: tuple[int, int], scale: float) -> tuple[np.ndarray, np.ndarray]:

@@ -55,8 +55,8 @@ def test_chunks_do_not_matter(monkeypatch, limit):
 def test_chunks_keep_memory_down(monkeypatch):
     """No more relations at a time than allowed (one row at least)."""
     sizes = []
-    plain = similarity._log_relations
-    monkeypatch.setattr(similarity, '_log_relations', lambda *args: sizes.append(plain(*args).numel()) or plain(*args))
+    plain = similarity.log_relations
+    monkeypatch.setattr(similarity, 'log_relations', lambda *args: sizes.append(plain(*args).numel()) or plain(*args))
     monkeypatch.setattr(similarity, 'MAX_ELEMENTS', 3 * 20 * 7)
     relation_similarity(maps(6, 5), maps(9, 6))
     assert max(sizes) == 3 * 20 * 7 and len(sizes) == 2 * 3
@@ -76,8 +76,8 @@ def test_a_target_serves_many_students(monkeypatch, kept):
 
 def test_a_teachers_relations_are_computed_once(monkeypatch):
     calls = []
-    plain = similarity._log_relations
-    monkeypatch.setattr(similarity, '_log_relations', lambda *args: calls.append(args[0].shape[1]) or plain(*args))
+    plain = similarity.log_relations
+    monkeypatch.setattr(similarity, 'log_relations', lambda *args: calls.append(args[0].shape[1]) or plain(*args))
     target = RelationTarget(maps(9, 6), 0.2)
     for seed in range(3):
         similarity_to_target(maps(6, seed), target)

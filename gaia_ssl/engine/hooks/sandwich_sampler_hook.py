@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from gaia_ssl.datasets.image_folder import seeded_generators
 from gaia_ssl.engine.hooks.supernet_of import supernet_of
 from gaia_ssl.errors import UserError
+from gaia_ssl.models.algorithms import Supernet
 from gaia_ssl.models.supernet_meta import supernet_meta
 from gaia_ssl.registry import HOOKS
 from gaia_ssl.space import SandwichSampler
@@ -29,7 +34,7 @@ class SandwichSamplerHook(Hook):
     def before_train(self, runner: Runner) -> None:
         model = supernet_of(runner, self)
         self.sampler = SandwichSampler(model.backbone.space, self.sandwich, runner.seed)
-        check_batch_size(runner)
+        check_training(runner)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
         archs = self.sampler.sample(runner.iter)
@@ -41,6 +46,20 @@ class SandwichSamplerHook(Hook):
             raise UserError(f'not saved at iteration {runner.iter}: {broken[0]} and {len(broken) - 1} more are not finite; '
                             'lower the learning rate or clip gradients, and --resume from the last checkpoint')
         checkpoint['meta']['gaia_ssl'] = supernet_meta(supernet_of(runner, self))
+
+
+def check_training(runner: Runner) -> None:
+    """Raise a UserError if the data do not fill one batch, or what the method needs beside its weights does not suit."""
+    check_batch_size(runner)
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    loader = runner.train_dataloader
+
+    def example() -> Any:
+        with seeded_generators(0):
+            return loader.collate_fn([loader.dataset[0]])
+
+    if isinstance(model, Supernet):
+        model.prepare_training(example)
 
 
 def check_batch_size(runner: Runner) -> None:

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 from gaia_ssl.checkpoint import load_checkpoint
 from gaia_ssl.datasets.unreadable import UnreadableImages
 from gaia_ssl.errors import UserError
+from gaia_ssl.models.algorithms import SupernetDistill
 from gaia_ssl.models.supernet_meta import read_supernet_meta, supernet_meta
 from gaia_ssl.precision import computes_bfloat16
 from gaia_ssl.progress import Progress
@@ -57,6 +58,8 @@ class TaskAwareSearchLoop(BaseLoop):
         group_edges: Bounds of the groups in multiply-adds; default the paper's, 1-2G to 7-8G, where the space has archs
             there. With budgets and no edges, all archs within the budgets are one group.
         resolution: Image side for the multiply-adds, not for the images.
+        reference: What subnets are compared with: ``'max'``, the EMA at the max arch, or ``'teacher'``, the frozen teacher of
+            a :class:`~gaia_ssl.models.algorithms.SupernetDistill`.
         temperature: Of the relations (tau).
         dtype: Of the forward passes, ``float32`` or ``bfloat16``; default bfloat16 where it is native, as the two rank alike
             (docs/results.md); a search that goes on keeps its own.
@@ -77,6 +80,7 @@ class TaskAwareSearchLoop(BaseLoop):
                  num_images: int | None = None,
                  group_edges: Sequence[float] | None = None,
                  resolution: int = 224,
+                 reference: str = 'max',
                  temperature: float = 0.2,
                  dtype: str | None = None,
                  seed: int = 0,
@@ -91,6 +95,8 @@ class TaskAwareSearchLoop(BaseLoop):
             raise UserError(f"dtype is '{dtype}'; choose from {', '.join(DTYPES)}")
         if threads is not None and threads < 1:
             raise UserError(f'threads is {threads}; give 1 or more')
+        if reference not in ('max', 'teacher'):
+            raise UserError(f"reference is '{reference}'; choose 'max', the largest subnet, or 'teacher', the frozen one")
         self.checkpoint = checkpoint
         self.tasks = list(tasks)
         self.features = features_of(self.tasks)
@@ -100,6 +106,7 @@ class TaskAwareSearchLoop(BaseLoop):
         self.groups = None if group_edges is None else FlopsGroups(tuple(group_edges))
         self.batches = ImageBatches(self.dataloader, num_images)
         self.resolution = resolution
+        self.reference = reference
         self.temperature = temperature
         self.dtype = dtype
         self.seed = seed
@@ -107,12 +114,16 @@ class TaskAwareSearchLoop(BaseLoop):
         self.max_unreadable = max_unreadable
         self.model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         self.folder = pathlib.Path(runner.work_dir)
+        if reference == 'teacher' and not isinstance(self.model, SupernetDistill):
+            raise UserError(f"reference is 'teacher', but a {type(self.model).__name__} has no frozen one; use 'max'")
 
     def run(self) -> dict[str, float]:
         """Search; returns the similarity of each task's and group's winner, e.g. ``{'c2-c5/3-4G': -0.012}``."""
         self.dtype = dtype = self._agree_on_dtype()
         if dtype == 'float32':
             torch.backends.cudnn.allow_tf32 = False  # which has bfloat16's precision, roughly
+        if self.reference == 'teacher':
+            self.model.frozen_teacher.load()
         self._load_weights()
         if self.latency is not None and self.latency.provenance.get('resolution') != self.resolution:
             measured = self.latency.provenance.get('resolution')
@@ -140,7 +151,10 @@ class TaskAwareSearchLoop(BaseLoop):
     def _model_settings(self) -> dict[str, Any]:
         """What of the config changes the features, beside the weights."""
         backbone = {name: value for name, value in self.runner.cfg.model.backbone.items() if name != 'space'}
-        return dict(supernet=supernet_meta(self.model), backbone=backbone)
+        meta = supernet_meta(self.model)
+        teacher = meta.pop('teacher', None)
+        settings = dict(supernet=meta, backbone=backbone)
+        return settings if self.reference == 'max' else dict(settings, reference=teacher)
 
     def _found(self, settings: dict[str, Any]) -> dict[str, Any]:
         """How the winners were found, in plain values."""
@@ -195,7 +209,7 @@ class TaskAwareSearchLoop(BaseLoop):
         mine = share_of_process(todo, self.batches, macs, get_rank(), get_world_size())
         threads = self.threads or (1 if self._device().type == 'cuda' else torch.get_num_threads())
         assert self.dtype is not None  # agreed on by now
-        evaluators = [PrefixEvaluator(self.model, self.features, self.temperature, DTYPES[self.dtype])]
+        evaluators = [PrefixEvaluator(self.model, self.features, self.temperature, DTYPES[self.dtype], self.reference)]
         evaluators += [evaluators[0].twin() for _ in range(threads - 1)]
         sizes = tree.unit_sizes()
         total = sum(macs[unit] * self.batches.size(batch) for batch, unit in mine)

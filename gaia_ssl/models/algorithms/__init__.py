@@ -3,10 +3,12 @@
 from gaia_ssl.models.algorithms.byol import SupernetBYOL
 from gaia_ssl.models.algorithms.ddp import SandwichDistributedDataParallel
 from gaia_ssl.models.algorithms.densecl import SupernetDenseCL
+from gaia_ssl.models.algorithms.distill import SupernetDistill
 from gaia_ssl.models.algorithms.moco import SupernetMoCo
 from gaia_ssl.models.algorithms.ressl import SupernetReSSL
 from gaia_ssl.models.algorithms.supernet import Supernet
 
 __all__ = [
-    'SandwichDistributedDataParallel', 'Supernet', 'SupernetBYOL', 'SupernetDenseCL', 'SupernetMoCo', 'SupernetReSSL'
+    'SandwichDistributedDataParallel', 'Supernet', 'SupernetBYOL', 'SupernetDenseCL', 'SupernetDistill', 'SupernetMoCo',
+    'SupernetReSSL'
 ]

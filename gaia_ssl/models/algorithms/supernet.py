@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from abc import abstractmethod
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -39,6 +40,9 @@ class Supernet(BaseSelfSupervisor):
         final_teacher_momentum: Where the momentum ends on a cosine over the whole training; default: it stays.
         data_preprocessor: As in mmpretrain (``SelfSupDataPreprocessor``).
     """
+
+    centres_embeddings = False
+    """Whether embeddings mean something only less their mean over the batch."""
 
     def __init__(self,
                  backbone: dict,
@@ -79,6 +83,13 @@ class Supernet(BaseSelfSupervisor):
         super().init_weights()
         self.teacher['backbone'].load_state_dict(self.backbone.state_dict())
         self.teacher['neck'].load_state_dict(self.neck.state_dict())
+
+    def prepare_training(self, example: Callable[[], Any]) -> None:
+        """Read what the method needs beside its weights, and raise a UserError if it or the data do not suit; nothing here.
+
+        Args:
+            example: Gives a batch of one image, as the data loader would.
+        """
 
     def set_sandwich(self, iteration: int, archs: dict[str, Arch], progress: float = 0.) -> None:
         """Set the archs of the coming step.
@@ -177,6 +188,7 @@ class Supernet(BaseSelfSupervisor):
 
     def _views(self, data: Any) -> list[Tensor]:
         views = self.data_preprocessor(data, True)['inputs']
+        views = [views] if isinstance(views, Tensor) else views
         # Convolutions follow the layout of their input; this one is the fastest, on CPUs and in mixed precision on GPUs.
         return [view.contiguous(memory_format=torch.channels_last) for view in views]
 

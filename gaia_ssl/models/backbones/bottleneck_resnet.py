@@ -15,6 +15,9 @@ from gaia_ssl.errors import UserError
 from gaia_ssl.space import Arch
 from gaia_ssl.space.cost import EXPANSION, STEM_KERNELS
 
+STAGES = ('c2', 'c3', 'c4', 'c5')
+"""What the feature maps of the stages are called."""
+
 
 class Bottleneck(nn.Module):
     """1x1, 3x3 (with the stride), 1x1, and a shortcut; the first block of a stage projects the shortcut.

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import functools
+import pathlib
+import tempfile
 
 import torch
 from mmengine.optim import OptimWrapper
@@ -14,6 +17,7 @@ from gaia_ssl import Arch, ArchSpace
 from gaia_ssl.models import extract_subnet
 from gaia_ssl.models.algorithms import Supernet, SupernetMoCo
 from gaia_ssl.registry import MODELS
+from tests import tiny
 
 TEMPERATURE = 0.2
 NECK = dict(type='mmpretrain.MoCoV2Neck', hid_channels=24, out_channels=8, with_avg_pool=True)
@@ -37,12 +41,24 @@ METHODS = dict(
 """What each method needs beside a backbone."""
 
 
+@functools.cache
+def teacher() -> dict:
+    """The config of a frozen teacher; its file is the same on every process."""
+    return tiny.save_teacher(pathlib.Path(tempfile.mkdtemp()) / 'teacher.pth')
+
+
+def distilled(**head) -> dict:
+    """What SupernetDistill needs beside a backbone."""
+    return dict(tiny.distillation(teacher()), queue_len=16,
+                head=dict(dict(type='gaia_ssl.DistillHead', queue=1., relations=1., teacher_temperature=0.07), **head))
+
+
 def build_supernet(method: str, space: ArchSpace, seed: int = 0, norm: str = 'BN', **kwargs) -> Supernet:
     """A supernet whose batch norms are not neutral and whose teacher is not the student."""
     torch.manual_seed(seed)
-    settings = dict(METHODS[method], teacher_momentum=0.9, data_preprocessor=PREPROCESSOR)
+    settings = dict(METHODS.get(method) or distilled(), teacher_momentum=0.9, data_preprocessor=PREPROCESSOR)
     backbone = dict(type='gaia_ssl.DynamicResNet', space=space, stem_kernel=3, norm_cfg=dict(type=norm))
-    model = MODELS.build(dict(type=f'gaia_ssl.{method}', backbone=backbone, **{**settings, **kwargs}))
+    model = MODELS.build(dict(dict(settings, type=f'gaia_ssl.{method}', backbone=backbone), **kwargs))
     model.init_weights()
     with torch.no_grad():
         for name, parameter in model.named_parameters():

@@ -42,7 +42,7 @@ def sandwich_steps(rank: int, method: str, space: ArchSpace, norm: str, accumula
         dict(type='gaia_ssl.SandwichDistributedDataParallel', module=model, device_ids=[0]))  # as mmengine gives it
     synced = []
     ddp.register_comm_hook(None, lambda state, bucket: (synced.append(step), allreduce_hook(None, bucket))[1])
-    loader = SimpleNamespace(dataset=range(100), batch_size=SIZE)
+    loader = SimpleNamespace(dataset=range(100), batch_size=SIZE, collate_fn=lambda images: batch(len(images)))
     runner = SimpleNamespace(model=ddp, seed=SEED, world_size=WORLD, train_dataloader=loader, max_iters=STEPS)
     hook = SandwichSamplerHook()
     hook.before_train(runner)
@@ -74,7 +74,7 @@ def assert_processes_agree(results: list[dict], space: ArchSpace) -> None:
         assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize('method', METHODS)
+@pytest.mark.parametrize('method', [*METHODS, 'SupernetDistill'])
 def test_with_synchronised_batch_norm_two_processes_are_one_with_the_joint_batch(tiny_space, method):
     results = run_distributed(sandwich_steps, WORLD, method, tiny_space, 'SyncBN', 1)
     assert_processes_agree(results, tiny_space)

@@ -132,7 +132,7 @@ def test_every_methods_gradient_is_the_sum_over_the_archs(tiny_space, method, te
     assert [value.item() for value in log.values()] == pytest.approx([sum(losses), *losses], rel=1e-5)
 
 
-@pytest.mark.parametrize('method', METHODS)
+@pytest.mark.parametrize('method', [*METHODS, 'SupernetDistill'])
 def test_a_loaded_model_goes_on_as_the_one_that_was_saved(tiny_space, method):
     """Also the EMA update, which belongs to the step after the one that moved the student."""
     whole, part = build_supernet(method, tiny_space), build_supernet(method, tiny_space)
