@@ -1,5 +1,6 @@
 """Checkpoints: read without running what is in them, written whole or not at all."""
 
+import errno
 import hashlib
 import os
 import pathlib
@@ -36,7 +37,7 @@ def load_checkpoint(path: str | os.PathLike, with_config: bool = False, harmless
         raise UserError(f'{path}: refused, because it is no checkpoint or holds objects beyond tensors and plain values '
                         f'that could execute code ({_first_line(error)})') from error
     except OSError as error:
-        if error.strerror is None:  # of torch, on a damaged file
+        if error.errno in (None, errno.EINVAL):  # of torch, on a damaged file: it seeks to before its beginning
             raise UserError(f'{path}: cut short or no checkpoint ({_first_line(error)}); copy or train it again') from error
         raise UserError(f'{path}: cannot be read ({error.strerror})') from error
     except Exception as error:  # a damaged file, or one of another kind, fails in as many ways

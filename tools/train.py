@@ -16,7 +16,7 @@ from gaia_ssl import cli
 from gaia_ssl.checkpoint import latest_checkpoint, load_checkpoint
 from gaia_ssl.engine.build_runner import build_runner
 from gaia_ssl.engine.hooks.sandwich_sampler_hook import check_training
-from gaia_ssl.engine.start import check_weights, set_start
+from gaia_ssl.engine.start import check_load_from, set_start
 from gaia_ssl.errors import UserError
 from gaia_ssl.files import check_folder, claim_folder
 
@@ -59,7 +59,7 @@ def main() -> None:
     runner = build_runner(config)
     check_training(runner)
     if checkpoint is not None:
-        check_weights(runner.model, checkpoint, config.load_from)
+        check_load_from(runner.model, checkpoint, config.load_from)
     if is_main_process():
         claim_folder(config.work_dir, *CHECKPOINTS, **earlier)  # only now: what has failed by here replaces nothing
     runner.train()

@@ -56,7 +56,7 @@ def set_start(config: Config, start: str | None = None, checkpoint: dict[str, An
     check_start(pretrained, ArchSpace.read(backbone.space).max, backbone.get('stem_kernel', 7), backbone.get('in_channels', 3))
 
 
-def check_weights(model: nn.Module, checkpoint: dict[str, Any], path: str) -> None:
+def check_load_from(model: nn.Module, checkpoint: dict[str, Any], path: str) -> None:
     """Raise a UserError unless ``checkpoint``, of the file ``path``, holds exactly the weights of ``model``.
 
     mmengine loads those that fit and goes on with random ones for the rest.

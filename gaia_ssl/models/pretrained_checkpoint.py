@@ -8,6 +8,7 @@ import hashlib
 import os
 import pathlib
 import urllib.parse
+from typing import Any
 
 import safetensors
 import torch
@@ -76,18 +77,28 @@ def read_pretrained(path: str | os.PathLike) -> PretrainedResNet:
         pretrained.arch  # 64-64x3-128x4-256x6-512x3
     """
     name = str(path)
-    file = _local_file(name)
-    if file.suffix == '.pkl':
-        raise UserError(f'{name}: a pickle, as detectron2 keeps its networks, which only running code can read; convert it by '
-                        'the tool that made it to a .pth of a state_dict, or to safetensors')
-    checkpoint = _read_safetensors(file, name) if file.suffix == '.safetensors' else load_checkpoint(
-        file, with_config=True, harmless=[argparse.Namespace])
+    checkpoint = read_foreign_checkpoint(name)
     encoder = find_encoder(checkpoint, name)
     arch = read_arch(encoder, name)
     norms = (key.rpartition('.')[0] for key in encoder.tensors if key.endswith('.running_mean'))
     counts = {f'{norm}.num_batches_tracked': torch.tensor(0) for norm in norms}  # frozen batch norms have none
     state_dict = {key: value.float() if value.is_floating_point() else value for key, value in encoder.tensors.items()}
     return PretrainedResNet(name, arch, {**counts, **state_dict}, encoder)
+
+
+def read_foreign_checkpoint(name: str) -> dict[str, Any]:
+    """What is in a file of anybody's, or behind an address; see :func:`read_pretrained`.
+
+    Raises:
+        UserError: If it cannot be read, or not without running code.
+    """
+    file = _local_file(name)
+    if file.suffix == '.pkl':
+        raise UserError(f'{name}: a pickle, as detectron2 keeps its networks, which only running code can read; convert it by '
+                        'the tool that made it to a .pth of a state_dict, or to safetensors')
+    if file.suffix == '.safetensors':
+        return _read_safetensors(file, name)
+    return load_checkpoint(file, with_config=True, harmless=[argparse.Namespace])
 
 
 def _local_file(name: str) -> pathlib.Path:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from gaia_ssl.errors import UserError
+from gaia_ssl.models.checkpoint_values import check_weights
 from gaia_ssl.space import Arch
 from gaia_ssl.space.cost import EXPANSION, STEM_KERNELS
 
@@ -142,7 +143,8 @@ def read_arch(encoder: Encoder, path: str) -> Arch:
         hint = '; its norms keep no running statistics' if all('running_' in name for name in missing) else ''
         raise UserError(f'{path}: {len(missing)} tensors of the backbone are missing ({_some(missing)}){hint}')
     for name, tensor in tensors.items():
-        _check_shape(name, tensor, expected.get(name), path)
+        _check_shape(name, tuple(tensor.shape), expected.get(name), path)
+    check_weights(tensors, path)
     return arch
 
 
@@ -166,19 +168,15 @@ def _shapes(arch: Arch, in_channels: int, stem_kernel: int) -> Iterator[tuple[st
             into = EXPANSION * width
 
 
-def _check_shape(name: str, tensor: Tensor, expected: tuple[int, ...] | None, path: str) -> None:
-    shape = tuple(tensor.shape)
-    if expected is None or shape != expected:
-        reason = ''
-        if name.endswith('.conv2.weight') and shape[1:2] < shape[:1]:
-            reason = ': its convolutions are grouped (ResNeXt)'
-        elif name.endswith('.conv3.weight') and expected and shape[:1] != expected[:1]:
-            reason = f': its stages do not put out {EXPANSION} times the width of their 3x3 convolutions (Wide ResNet)'
-        raise UserError(f"{path}: not a ResNet that a subnet can be{reason} ({name} is {shape}, not {expected or 'expected'})")
-    if not (tensor.is_floating_point() or name.endswith(_COUNT)):
-        raise UserError(f'{path}: its {name} is of {tensor.dtype}; give weights of floating point')
-    if not torch.isfinite(tensor).all():
-        raise UserError(f'{path}: its {name} holds values that are not finite')
+def _check_shape(name: str, shape: tuple[int, ...], expected: tuple[int, ...] | None, path: str) -> None:
+    if shape == expected:
+        return
+    reason = ''
+    if name.endswith('.conv2.weight') and shape[1:2] < shape[:1]:
+        reason = ': its convolutions are grouped (ResNeXt)'
+    elif name.endswith('.conv3.weight') and expected and shape[:1] != expected[:1]:
+        reason = f': its stages do not put out {EXPANSION} times the width of their 3x3 convolutions (Wide ResNet)'
+    raise UserError(f"{path}: not a ResNet that a subnet can be{reason} ({name} is {shape}, not {expected or 'expected'})")
 
 
 def _state_dicts(tree: dict, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, Tensor]]]:

@@ -187,8 +187,9 @@ def test_keys_too_few_and_too_many(tmp_path):
     assert '1 tensors of its backbone have no place' in line and '(backbone.layer2.1.conv2.bias)' in line
     assert 'layer2.1.conv1.weight is (8, 64, 1, 1), not (16, 64, 1, 1)' in refusal(
         {**net, 'layer2.1.conv1.weight': torch.ones(8, 64, 1, 1)}, tmp_path)
-    assert 'not finite' in refusal({**net, 'layer2.1.bn2.bias': torch.full((16, ), float('nan'))}, tmp_path)
-    assert 'of torch.int8' in refusal({**net, 'conv1.weight': net['conv1.weight'].to(torch.int8)}, tmp_path)
+    assert 'layer2.1.bn2.bias holds numbers that are not finite' in refusal(
+        {**net, 'layer2.1.bn2.bias': torch.full((16, ), float('nan'))}, tmp_path)
+    assert 'conv1.weight is of type int8' in refusal({**net, 'conv1.weight': net['conv1.weight'].to(torch.int8)}, tmp_path)
     for shape in ((), (8, ), (8, 3), (8, 3, 5, 5)):
         assert f'weights of shape {shape}; the supernet' in refusal({**net, 'conv1.weight': torch.ones(shape)}, tmp_path)
         assert f'layer1.0.conv1.weight is {shape}, not (' in refusal(

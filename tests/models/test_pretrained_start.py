@@ -156,6 +156,17 @@ def test_spaces_by_their_arch(tmp_path):
         DynamicResNet('auto')
 
 
+def test_channels_in_the_sources_order(tmp_path):
+    source = layouts.resnet().state_dict()
+    init_cfg = dict(type='Pretrained', checkpoint=save(source, tmp_path / 'net.pth'))
+    net = DynamicResNet(ARCH, sort_pretrained=False, init_cfg=init_cfg)
+    net.init_weights()
+    assert tiny.equal(dict(net.state_dict()), dict(source))
+    net = DynamicResNet(ARCH, init_cfg=init_cfg)
+    net.init_weights()
+    assert not tiny.equal(dict(net.state_dict()), dict(source))
+
+
 def test_images_of_other_channels(tmp_path):
     grey = {**layouts.resnet().state_dict(), 'conv1.weight': torch.ones(8, 1, 7, 7)}
     init_cfg = dict(type='Pretrained', checkpoint=save(grey, tmp_path / 'net.pth'))

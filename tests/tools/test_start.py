@@ -97,8 +97,8 @@ def test_weights_to_load_that_do_not_fit(tool, paths):
                           ('part', 'are missing (backbone.layer4.0.conv1.weight, …)'),
                           ('other', 'are of another shape (backbone.conv1.weight, …)')):
         path = paths.root / f'{name}.pth'
-        for line in (tool(*command, '--cfg-options', f'load_from={path}'), tool(*command, '--resume', path)):
-            assert f"{path}: not a checkpoint of this config's supernet" in line and message in line
-            assert f'--start {path}' in line
+        line = tool(*command, '--cfg-options', f'load_from={path}')
+        assert f"{path}: not a checkpoint of this config's supernet" in line and message in line and f'--start {path}' in line
+    assert 'not a checkpoint of this' in tool(*command, '--resume', paths.root / 'part.pth')
     assert not list(paths.out.glob('*.pth'))
     assert tool(*command, '--cfg-options', f'load_from={paths.root}/fits.pth') is None

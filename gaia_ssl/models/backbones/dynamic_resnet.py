@@ -37,7 +37,8 @@ class DynamicResNet(BottleneckResNet):
         with_cp: Recompute each block in the backward pass to save memory.
         zero_init_residual: Start with zero as the weight of each block's last batch norm.
         init_cfg: ``dict(type='Pretrained', checkpoint=…)`` starts from any ResNet that :func:`read_pretrained` reads and that
-            is not larger than ``space.max``: its function is kept, its channels are sorted.
+            is not larger than ``space.max``: its function is kept.
+        sort_pretrained: Whether that network's channels are sorted by importance first.
 
     Example:
         >>> import torch
@@ -50,7 +51,8 @@ class DynamicResNet(BottleneckResNet):
 
     conv = DynamicConv2d
 
-    def __init__(self, space: ArchSpace | dict | str, norm_cfg: dict | None = None, **kwargs: Any) -> None:
+    def __init__(self, space: ArchSpace | dict | str, norm_cfg: dict | None = None, sort_pretrained: bool = True,
+                 **kwargs: Any) -> None:
         if space == AUTO and (checkpoint := pretrained_checkpoint(kwargs.get('init_cfg'))):
             space = ArchSpace.inside(read_pretrained(checkpoint).arch)
         space = ArchSpace.read(space)
@@ -60,6 +62,7 @@ class DynamicResNet(BottleneckResNet):
         norm_cfg['type'] = _NORMS[norm_cfg['type']]
         super().__init__(space.max, norm_cfg=norm_cfg, **kwargs)
         self.space = space
+        self.sort_pretrained = sort_pretrained
 
     def init_weights(self) -> None:
         """As ``init_cfg`` says; a pretrained network becomes a part of it.
@@ -74,7 +77,7 @@ class DynamicResNet(BottleneckResNet):
         pretrained = read_pretrained(path)
         check_start(pretrained, self.space.max, self.stem_kernel, self.conv1.in_channels)
         initialize(self, dict(type='Kaiming', layer='Conv2d'))
-        start_from(self, pretrained)
+        start_from(self, pretrained, self.sort_pretrained)
         print_log(f'Started from {pretrained}', logger='current')
         self._is_init = True
 
