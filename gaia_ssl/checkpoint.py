@@ -10,10 +10,24 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import get_torch_safe_globals
 
 from gaia_ssl.errors import UserError
 from gaia_ssl.files import atomic_path
+
+
+def _method(owner: object, name: str) -> object:
+    """In place of ``getattr``, which mmengine allows in checkpoints for the methods that its log's buffers name.
+
+    By ``getattr`` a file would get at the globals of a module, and change them.
+    """
+    if owner is not HistoryBuffer or not name.isidentifier() or name.startswith('_'):
+        raise pickle.UnpicklingError(f'it asks for the attribute {name!r:.100}')
+    return getattr(owner, name)
+
+
+_SAFE = [each for each in get_torch_safe_globals() if each is not getattr] + [(_method, 'builtins.getattr')]
 
 
 def load_checkpoint(path: str | os.PathLike, with_config: bool = False, harmless: Sequence[type] = ()) -> dict[str, Any]:
@@ -31,11 +45,11 @@ def load_checkpoint(path: str | os.PathLike, with_config: bool = False, harmless
     if not path.is_file():
         raise UserError(f'{path}: no such checkpoint file')
     try:
-        with torch.serialization.safe_globals([*get_torch_safe_globals(), *harmless]):
+        with torch.serialization.safe_globals([*_SAFE, *harmless]):
             checkpoint = torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(f'{path}: refused, because it is no checkpoint or holds objects beyond tensors and plain values '
-                        f'that could execute code ({_first_line(error)})') from error
+                        f'that could execute code ({_refused(error)})') from error
     except OSError as error:
         if error.errno in (None, errno.EINVAL):  # of torch, on a damaged file: it seeks to before its beginning
             raise UserError(f'{path}: cut short or no checkpoint ({_first_line(error)}); copy or train it again') from error
@@ -74,6 +88,12 @@ def file_hash(path: str | os.PathLike) -> str:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def _refused(error: pickle.UnpicklingError) -> str:
+    """What the reader refused, out of torch's paragraph that advises to run it all the same."""
+    found = re.search(r'(?:Unsupported |WeightsUnpickler error: )([^\n]*)', str(error))
+    return found[1].strip()[:200] if found else _first_line(error)
 
 
 def _first_line(error: BaseException) -> str:

@@ -189,3 +189,26 @@ def test_a_loop_of_links(tmp_path):
     with pytest.raises(UserError, match='a.pth: no such checkpoint file'):
         export_subnet(str(tmp_path / 'a.pth'), Arch.parse('4-4x1-8x1-8x1-16x1'), str(tmp_path), tmp_path / 'out')
     check_out(tmp_path / 'out', False, tmp_path / 'a.pth')
+
+
+class _Attribute:
+    """Pickled as a call of ``getattr``."""
+
+    def __init__(self, owner, name):
+        self.call = getattr, (owner, name)
+
+    def __reduce__(self):
+        return self.call
+
+
+def test_a_file_gets_at_no_attributes_but_a_log_buffers_methods(tmp_path):
+    """mmengine's list of what is safe holds ``getattr`` itself, by which a file could change a module's globals."""
+    path = tmp_path / 'attributes.pth'
+    torch.save(dict(meta={}, method=_Attribute(HistoryBuffer, 'mean')), path)
+    assert load_checkpoint(path)['method'] is HistoryBuffer.mean
+    for attribute in (_Attribute(_Attribute(HistoryBuffer, 'mean'), '__globals__'), _Attribute(HistoryBuffer, '__init__'),
+                      _Attribute(slice, 'indices')):
+        torch.save(dict(meta={}, method=attribute), path)
+        with pytest.raises(UserError, match='refused, because .* asks for the attribute') as info:
+            load_checkpoint(path)
+        assert '\n' not in str(info.value)
