@@ -92,7 +92,7 @@ def file_hash(path: str | os.PathLike) -> str:
 
 def _refused(error: pickle.UnpicklingError) -> str:
     """What the reader refused, out of torch's paragraph that advises to run it all the same."""
-    found = re.search(r'(?:Unsupported |WeightsUnpickler error: )([^\n]*)', str(error))
+    found = re.search(r'(?:Unsupported |WeightsUnpickler error: )\s*([^\n]*)', str(error))
     return found[1].strip()[:200] if found else _first_line(error)
 
 

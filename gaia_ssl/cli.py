@@ -83,6 +83,27 @@ def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
+def add_data_argument(parser: argparse.ArgumentParser) -> None:
+    """``--data DIR``, taken as it is typed, where ``--cfg-options`` drops spaces and splits at commas."""
+    parser.add_argument('--data', metavar='DIR', help='folder of images, in place of the one that the config names')
+
+
+def set_data(config: Config, loader: str, folder: str | None) -> None:
+    """Let the loader ``'train_dataloader'`` or ``'test_dataloader'`` of ``config`` read ``--data``, if it was given.
+
+    Raises:
+        UserError: If it is no folder, or the config has no such loader.
+    """
+    if folder is None:
+        return
+    path = Path(folder).expanduser()
+    if not path.is_dir():
+        raise UserError(f'--data {folder}: no such folder')
+    if not config.get(loader):
+        raise UserError(f'--data: the config has no {loader}')
+    config[loader].dataset.data_root = str(path)
+
+
 def read_config(path: str) -> Config:
     """The config in the file ``path``, or that which ``PACKAGE::FOLDER/NAME.py`` names.
 
@@ -130,7 +151,7 @@ def load_config(arguments: argparse.Namespace) -> Config:
     if arguments.cfg_options:
         config.merge_from_dict(arguments.cfg_options)
     name = os.path.splitext(os.path.basename(arguments.config))[0]
-    config.work_dir = arguments.work_dir or config.get('work_dir') or os.path.join('work_dirs', name)
+    config.work_dir = os.path.expanduser(arguments.work_dir or config.get('work_dir') or os.path.join('work_dirs', name))
     return config
 
 

@@ -42,3 +42,36 @@ def test_a_package_that_is_not_installed(monkeypatch):
     monkeypatch.setattr(cli, 'get_installed_path', missing)
     with pytest.raises(UserError, match='^mmdet::a/b.py: mmdet is not installed$'):
         cli.read_config('mmdet::a/b.py')
+
+
+@pytest.mark.parametrize('name', ['my images', 'photos, 2023', '2024', '[a]=(b)'])
+def test_data_are_taken_as_typed(tmp_path, monkeypatch, name):
+    (tmp_path / name).mkdir()
+    monkeypatch.setenv('HOME', str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for typed, meant in ((name, name), (f'~/{name}', str(tmp_path / name)), (str(tmp_path / name), str(tmp_path / name))):
+        config = Config(dict(train_dataloader=dict(dataset=dict(data_root='elsewhere'))))
+        cli.set_data(config, 'train_dataloader', typed)
+        assert config.train_dataloader.dataset.data_root == meant
+
+
+def test_data_that_are_not_there_or_not_asked_for(tmp_path):
+    config = Config(dict(train_dataloader=dict(dataset=dict(data_root='elsewhere')), test_dataloader=None))
+    cli.set_data(config, 'train_dataloader', None)
+    assert config.train_dataloader.dataset.data_root == 'elsewhere'
+    with pytest.raises(UserError, match='--data nowhere: no such folder'):
+        cli.set_data(config, 'train_dataloader', 'nowhere')
+    with pytest.raises(UserError, match='the config has no test_dataloader'):
+        cli.set_data(config, 'test_dataloader', str(tmp_path))
+
+
+@pytest.mark.slow
+def test_a_run_on_a_folder_with_spaces_and_commas(tmp_path):
+    """Training, then a search of what it trained, into a work dir below the home folder."""
+    images = tiny.photos(tmp_path / 'photos, 2023 (2)', 16)
+    config = tiny.write_config(tmp_path / 'tiny.py', tmp_path / 'elsewhere', epochs=1)
+    steps = [('train.py', '~/run', []), ('search.py', '~/found', [tmp_path / 'run' / 'epoch_1.pth'])]
+    for tool, folder, checkpoint in steps:
+        result = tiny.run_tool(tool, config, *checkpoint, '--data', images, '--work-dir', folder, HOME=str(tmp_path))
+        assert result.returncode == 0, result.stderr
+    assert (tmp_path / 'found' / 'ranking.csv').is_file()

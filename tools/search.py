@@ -1,7 +1,7 @@
 """Rank subnets of a supernet on your images, without labels.
 
     gaia-ssl search gaia_ssl::search/c2-c5_coco.py CHECKPOINT --flops 3e9:4e9 \\
-        --cfg-options test_dataloader.dataset.data_root=/path/to/images
+        --data /path/to/images
 """
 
 import argparse
@@ -40,11 +40,13 @@ def main() -> None:
                         help='budget in milliseconds for a batch as in the table, e.g. :12; needs --latency-table')
     parser.add_argument('--latency-table', metavar='FILE', help='what gaia-ssl latency wrote')
     parser.add_argument('--resume', action='store_true', help='go on with the search in the work dir')
+    cli.add_data_argument(parser)
     cli.add_runner_arguments(parser)
     arguments = parser.parse_args()
 
     config = cli.load_config(arguments)
     check_search_config(config, arguments.config)
+    cli.set_data(config, 'test_dataloader', arguments.data)
     settings = config.test_cfg
     settings.checkpoint = arguments.checkpoint
     if arguments.archs is not None:

@@ -1,6 +1,6 @@
 """Train a supernet by self-supervised learning.
 
-    gaia-ssl train gaia_ssl::data/mocov2_r_supernet.py --amp --cfg-options train_dataloader.dataset.data_root=/path/to/images
+    gaia-ssl train gaia_ssl::data/mocov2_r_supernet.py --amp --data /path/to/images
     torchrun --nproc_per_node 8 -m gaia_ssl train CONFIG --launcher pytorch      # or tools/dist_train.sh CONFIG 8
 """
 
@@ -32,12 +32,14 @@ def main() -> None:
                         help='start from a pretrained ResNet: a checkpoint, torchvision://resnet50, or an address')
     parser.add_argument('--amp', action='store_true', help='mixed precision (bfloat16 on a CPU)')
     parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate to the total batch size')
+    cli.add_data_argument(parser)
     cli.add_runner_arguments(parser)
     arguments = parser.parse_args()
 
     if arguments.start and arguments.resume:
         raise UserError('--start and --resume: a resumed run has its weights already; leave one out')
     config = cli.load_config(arguments)
+    cli.set_data(config, 'train_dataloader', arguments.data)
     earlier = dict(resume=bool(arguments.resume), overwrite=arguments.overwrite)
     check_folder(config.work_dir, *CHECKPOINTS, **earlier)
     if arguments.resume:
