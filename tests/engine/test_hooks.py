@@ -194,3 +194,12 @@ def test_a_run_by_iterations_resumes_amid_an_epoch(tmp_path, method):
     assert whole['meta']['iter'] == resumed['meta']['iter'] == 8
     assert tiny.equal(resumed['state_dict'], whole['state_dict'])
     assert tiny.equal(resumed['optimizer'], whole['optimizer'])
+
+
+def test_a_distilled_run_resumes_with_its_own_teacher_only(tmp_path):
+    settings = dict(method='distill', epochs=2)
+    make_runner(tmp_path, **settings).train()
+    other = tiny.save_teacher(tmp_path / 'other.pth', seed=1)
+    options = {'resume': True, 'load_from': str(tmp_path / 'run' / 'epoch_1.pth'), 'model.teacher': other}
+    with pytest.raises(UserError, match='other.pth is not the one that the supernet was trained with'):
+        make_runner(tmp_path, options=options, **settings).train()

@@ -8,7 +8,7 @@ from gaia_ssl import Arch
 from gaia_ssl.engine import AutocastOptimWrapper
 from gaia_ssl.errors import UserError
 from gaia_ssl.models import SubnetResNet, extract_subnet
-from gaia_ssl.models.supernet_meta import supernet_meta
+from gaia_ssl.models.supernet_meta import student_backbone, supernet_meta
 from gaia_ssl.space import SandwichSampler
 from tests import tiny
 from tests.models.algorithms.helpers import (
@@ -146,6 +146,10 @@ def test_of_the_teacher_only_the_fingerprint_is_kept(tiny_space):
     meta = supernet_meta(model)
     assert meta['method'] == METHOD and meta['teacher'] == dict(config=teacher(), sha256=model.frozen_teacher.fingerprint)
     assert len(meta['teacher']['sha256']) == 64
+    backbone = student_backbone(dict(state_dict=model.state_dict(), meta=dict(gaia_ssl=meta)), 'a.pth')
+    images = torch.randn(2, 3, 16, 16)
+    model.backbone.set_arch(tiny_space.max)
+    assert torch.equal(backbone(images)[-1], model.eval().backbone(images)[-1])
 
 
 def test_the_ema_at_max_follows_the_student(tiny_space):
