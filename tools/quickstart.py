@@ -13,7 +13,6 @@ from pathlib import Path
 
 import import_guard  # noqa: F401
 
-import torch
 from mmengine.config import Config
 
 from gaia_ssl import cli
@@ -39,8 +38,6 @@ GROUP = '70-100M'
 TASK = 'coco-mask-rcnn'
 SHOWN = ('(train)', '(val)', '(test)', 'multiply-adds', 'minutes, by', 'archs/s', 'WARNING - unreadable',
          'cannot read', 'calibrating', 'verified:', 'bbox_mAP')
-PROBE_SECONDS = 0.75
-"""What :func:`pace` measures on the two idle cores that the minutes of the steps are from."""
 console = PlainConsole(100)
 
 
@@ -52,24 +49,23 @@ def main() -> None:
 
     start = time.monotonic()
     work = Path(arguments.work_dir).resolve()
-    factor = pace()
-    step(1, 'demo scenes with COCO annotations', 0.3 * factor)
+    step(1, 'demo scenes with COCO annotations (20 seconds on two idle cores)')
     demo = generate_demo_data(work / 'demo_data', num_train=800, num_val=100, size=160)
     images = Path(arguments.data).expanduser().resolve() if arguments.data else demo / 'train2017'
     console.print(f'{len(ImageFolder(str(images), pipeline=[]))} images in {images}')
     run = work / (f'own_{images.name}' if arguments.data else 'demo')
     check_same_images(run, images)
 
-    step(2, 'train one supernet on these images, without labels', 2.5 * factor)
+    step(2, 'train one supernet on these images, without labels (2 to 3 minutes on two idle cores)')
     console.print('In so short a run the loss may rise again as the learning rate falls: at first, keys in the queue are\n'
                   'told from new ones by their age. It says little; kNN accuracy does (see docs/usage.md).')
     supernet = train(run / 'supernet', images)
-    step(3, 'score all of its subnets on these images, without labels', 0.8 * factor)
+    step(3, 'score all of its subnets on these images, without labels (under a minute on two idle cores)')
     search(run / 'search', images, supernet)
     arch = json.loads((run / 'search' / 'best.json').read_text())['best']['c2-c5'][GROUP]['arch']
-    step(4, f'export the best of the group {GROUP}, {arch}', 0.3 * factor)
+    step(4, f'export the best of the group {GROUP}, {arch}')
     backbone = export(run / 'export', images, supernet, arch, demo)
-    step(5, "fine-tune Mask R-CNN from it on the demo scenes, with mmdet's own tool", 2.5 * factor)
+    step(5, "fine-tune Mask R-CNN from it on the demo scenes, with mmdet's own tool (2 to 3 minutes on two idle cores)")
     metrics = fine_tune(run / 'detector', backbone.with_name(f'{TASK}_small.py'))
 
     step(6, f'done in {(time.monotonic() - start) / 60:.1f} minutes')
@@ -93,21 +89,7 @@ In earnest, on your GPUs (see README.md):
   python {tool('mmdet', 'train.py')} work_dirs/export/{TASK}.py --auto-scale-lr""", soft_wrap=True)
 
 
-def pace() -> float:
-    """How many times slower than the two idle cores of :data:`PROBE_SECONDS` this machine is just now."""
-    images, weight = torch.randn(16, 32, 48, 48), torch.randn(64, 32, 3, 3, requires_grad=True)
-    torch.conv2d(images, weight).sum().backward()  # the first of a kind takes longer
-    start = time.monotonic()
-    for _ in range(8):
-        torch.conv2d(images, weight).sum().backward()
-    return (time.monotonic() - start) / PROBE_SECONDS
-
-
-def step(number: int, text: str, minutes: float | None = None) -> None:
-    """Announce a step; ``minutes`` are about what it takes, if it is not finished already."""
-    if minutes is not None:
-        about = f'{minutes:.0f} minutes' if minutes > 1.5 else f'{max(10, 10 * round(6 * minutes))} s'
-        text += f' (about {about} here, as busy as it is)'
+def step(number: int, text: str) -> None:
     console.print(f'\n[{number}/6] {text}', style='bold')
 
 
