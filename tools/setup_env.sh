@@ -47,7 +47,10 @@ if ! supported .venv/bin/python || ! .venv/bin/python -m pip --version >/dev/nul
   rm -rf .venv
   "$python" -c 'import ensurepip, venv' 2>/dev/null ||
     fail "$python has no module venv; on Debian and Ubuntu: apt-get install python3-venv; or set PYTHON=/path/to/python3.11"
-  message=$("$python" -m venv .venv 2>&1) || fail "cannot make a virtual environment: ${message##*$'\n'}"
+  if ! message=$("$python" -m venv .venv 2>&1); then
+    (( $(df -Pk . | awk 'NR == 2 {print $4}') > 100000 )) || fail "the disk is full; make room for 6 GB and run this again"
+    fail "cannot make a virtual environment: ${message##*$'\n'}"
+  fi
 fi
 { mkdir -p "$stamps" && : >"$log"; } 2>/dev/null || fail "cannot write in $PWD/.venv; make room and run this again"
 pip=(.venv/bin/python -m pip --disable-pip-version-check)
