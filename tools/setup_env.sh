@@ -136,7 +136,9 @@ if [[ $compile ]] && ! is_done compiled "$(sha256sum <requirements/openmmlab.txt
   sha256sum <requirements/openmmlab.txt | cut -d' ' -f1 >"$stamps/compiled"
 fi
 
-examined=$(cat "$stamps"/{torch,build,openmmlab,runtime,package} "$stamps/compiled" 2>/dev/null | sha256sum | cut -d' ' -f1)
+installed=("$stamps"/{torch,build,openmmlab,runtime,package})
+if [[ -f $stamps/compiled ]]; then installed+=("$stamps/compiled"); fi
+examined=$(cat "${installed[@]}" | sha256sum | cut -d' ' -f1)
 if ! is_done doctor "$examined"; then
   if .venv/bin/python tools/doctor.py; then
     echo "$examined" >"$stamps/doctor"
