@@ -41,8 +41,8 @@ def run(main: Callable[[], None]) -> None:
             stream.reconfigure(errors='backslashreplace')  # where a terminal's encoding lacks a character
     os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] = '1'
     keep_freed_memory()
-    opencv_logging: Any = cv2 if hasattr(cv2, 'setLogLevel') else cv2.utils.logging  # type: ignore[attr-defined]  # OpenCV 5
-    opencv_logging.setLogLevel(2)  # errors only: unreadable images are reported by their paths
+    opencv: Any = cv2  # its types differ with its version
+    (opencv if hasattr(cv2, 'setLogLevel') else opencv.utils.logging).setLogLevel(2)  # errors only: unreadable images are reported by their paths
     try:
         check_text(os.getcwd(), 'the current folder')
         for word in sys.argv[1:]:
