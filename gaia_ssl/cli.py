@@ -42,7 +42,8 @@ def run(main: Callable[[], None]) -> None:
     os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] = '1'
     keep_freed_memory()
     opencv: Any = cv2  # its types differ with its version
-    (opencv if hasattr(cv2, 'setLogLevel') else opencv.utils.logging).setLogLevel(2)  # errors only: unreadable images are reported by their paths
+    logging = opencv if hasattr(cv2, 'setLogLevel') else opencv.utils.logging
+    logging.setLogLevel(2)  # errors only: unreadable images are reported by their paths
     try:
         check_text(os.getcwd(), 'the current folder')
         for word in sys.argv[1:]:
