@@ -174,6 +174,17 @@ def check_seeds(seeds: Sequence[int]) -> None:
         raise UserError(f'--seeds has {min(seeds)}; give numbers of 0 or more')
 
 
+def count_processes(launcher: str) -> int:
+    """How many processes the job has, before they have met."""
+    name = dict(pytorch='WORLD_SIZE', slurm='SLURM_NTASKS', mpi='OMPI_COMM_WORLD_SIZE').get(launcher, '')
+    return int(os.environ.get(name, 1))
+
+
+def is_first_process() -> bool:
+    """Whether this is the job's only process or its first, before they have met."""
+    return not any(int(os.environ.get(name, 0)) for name in ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK'))
+
+
 def join_processes(launcher: str, timeout: datetime.timedelta | None = None) -> None:
     """Join torchrun's processes where there is no GPU, which mmengine would ask for; it takes a group that is there.
 

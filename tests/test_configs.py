@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 from gaia_ssl import DATA_SPACE, ArchSpace
 from gaia_ssl.datasets import ImageFolder, SeededSampler
 from gaia_ssl.engine import SandwichSamplerHook, TaskAwareSearchLoop
+from gaia_ssl.engine.auto_settings import fill_auto
 from gaia_ssl.models.algorithms import Supernet, SupernetMoCo
 from gaia_ssl.registry import MODELS
 from gaia_ssl.search import TASKS
@@ -100,6 +101,9 @@ def test_the_model_builds(path):
         config.model.queue_len = 16  # the paper's takes 32 MB of random numbers
     if config.model.backbone.space == 'auto':
         config.model.backbone.space = '64-64x3-128x4-256x6-512x3'
+    if config.model.get('feat_dim') == 'auto':
+        config.model.feat_dim = 2048
+    fill_auto(config, images=1000)
     with torch.device('meta'):
         model = MODELS.build(config.model)
     assert isinstance(model, Supernet)
@@ -118,7 +122,7 @@ def test_the_data_are_read(path, data):
         sample = dataset[5, 0]
         side = 32 if 'cifar' in path.name else 112 if 'thin' in path.name else 128 if path.parent.name == 'quickstart' else 224
         views = sample['inputs'] if isinstance(sample['inputs'], list) else [sample['inputs']]
-        count = 2 if loader is config.train_dataloader and 'distill' not in path.name else 1
+        count = 2 if loader is config.train_dataloader and 'Distill' not in config.model.type else 1
         assert [tuple(view.shape) for view in views] == [(3, side, side)] * count
 
 
@@ -128,10 +132,12 @@ def test_a_runner_trains(path, data, tmp_path):
     config = shrink(Config.fromfile(path), tmp_path)
     config.train_dataloader.dataset.data_root = str(data)
     by_epoch = 'max_epochs' in config.train_cfg
+    fill_auto(config, images=4)
     length = config.train_cfg.max_epochs if by_epoch else config.train_cfg.max_iters
+    steps = length * 2 if by_epoch else length  # two batches of two images an epoch
     for scheduler in config.param_scheduler:
-        assert scheduler.by_epoch is by_epoch and scheduler.end <= length
-    assert max(scheduler.end for scheduler in config.param_scheduler) == length
+        assert scheduler.begin < scheduler.end <= (length if scheduler.by_epoch else steps)
+    assert max(scheduler.end for scheduler in config.param_scheduler) == (length if scheduler.by_epoch else steps)
     runner = Runner.from_cfg(config)
     if by_epoch:
         runner.train_loop._max_epochs = 2 // len(runner.train_dataloader)
@@ -148,6 +154,7 @@ def test_a_search_loop_builds(path, data, tmp_path):
     config = shrink(Config.fromfile(path), tmp_path)
     config.test_dataloader.dataset.data_root = str(data)
     config.test_cfg.update(checkpoint=str(tmp_path / 'supernet.pth'))
+    fill_auto(config, images=1)
     loop = Runner.from_cfg(config).test_loop
     assert isinstance(loop, TaskAwareSearchLoop) and LOOPS.get('gaia_ssl.TaskAwareSearchLoop') is TaskAwareSearchLoop
     assert len(loop.dataloader.dataset) == 4

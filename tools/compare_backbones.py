@@ -1,8 +1,13 @@
-"""Is the searched backbone worth it? The same training on your downstream data, from three starts.
+"""Is the searched backbone worth it? The same training on your downstream data, from several starts.
 
     searched   the searched subnet
     resnet50   ResNet-50's shape at the same FLOPs, from the same supernet
     scratch    the searched arch, untrained
+
+and with --source FILE, the pretrained ResNet that the supernet started from:
+
+    cut        the searched arch cut out of it, without a supernet's training
+    source     the whole of it
 
     gaia-ssl compare CHECKPOINT ARCH --for coco-mask-rcnn --data data/coco --seeds 0 1 2
 
@@ -20,7 +25,7 @@ from rich.table import Table
 
 from gaia_ssl import Arch, cli
 from gaia_ssl.errors import UserError
-from gaia_ssl.export.comparison import RESULTS, STARTS, TABLE, Comparison, summary, unit_of
+from gaia_ssl.export.comparison import RESULTS, TABLE, Comparison, summary, unit_of
 from gaia_ssl.export.run_summary import summary_table
 from gaia_ssl.export.tasks import TASKS, prepare_task
 from gaia_ssl.export.toolbox import tool
@@ -39,7 +44,7 @@ def main() -> None:
     work_dir = arguments.work_dir or f'work_dirs/compare/{task.name}_{arch}'
     calibration = dict(resolution=arguments.resolution, max_images=arguments.max_images)
     comparison = Comparison(arguments.checkpoint, arch, task, work_dir, arguments.cfg_options, arguments.length, arguments.gpus,
-                            calibration, resume=arguments.resume, overwrite=arguments.overwrite)
+                            calibration, arguments.source, resume=arguments.resume, overwrite=arguments.overwrite)
     console = PlainConsole(110)
     run = comparison.run_summary
     console.print(summary_table([(task.name, len(task.data.classes), run)]))
@@ -54,9 +59,9 @@ def main() -> None:
 
     comparison.export()
     seeds = list(dict.fromkeys(arguments.seeds))
-    progress = Progress(len(seeds) * len(STARTS), 'trainings', every=0)
+    progress = Progress(len(seeds) * len(comparison.archs), 'trainings', every=0)
     for seed in seeds:
-        for start in STARTS:
+        for start in comparison.archs:
             console.print(f'{start}, seed {seed}', style='bold')
             comparison.run(start, seed)
             progress.advance()
@@ -71,6 +76,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('arch', metavar='ARCH', help='the searched subnet, e.g. 32-48x3-96x2-192x17-512x3')
     parser.add_argument('--for', dest='task', required=True, metavar='TASK', help=', '.join(TASKS))
     parser.add_argument('--data', required=True, metavar='DIR', help='the data of the task, as gaia-ssl export takes them')
+    parser.add_argument('--source', metavar='FILE',
+                        help='the pretrained ResNet of the supernet, as --start took it: compare with that as well')
     parser.add_argument('--small', action='store_true', help='the variant of the task for little data and time')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], metavar='N',
                         help='a training each from every start (default: 0 1 2)')

@@ -1,7 +1,9 @@
 """The main job in minutes: images -> supernet -> search -> export -> a fine-tuned detector.
 
 Without --data it uses demo scenes that it renders; with --data DIR, the supernet is trained and searched on your images,
-and the detector, which needs annotations, is still fine-tuned on the demo scenes. Everything lands in work_dirs/quickstart.
+and the detector, which needs annotations, is still fine-tuned on the demo scenes. With --start FILE, the supernet starts from
+a pretrained ResNet and learns from it, with settings that follow from the number of images. Everything lands in
+work_dirs/quickstart.
 """
 
 import argparse
@@ -35,15 +37,17 @@ TOOLS = Path(__file__).resolve().parent
 CONFIGS = TOOLS.parent / 'configs' / 'quickstart'
 RESOLUTION = 128
 GROUP = '70-100M'
+"""Of the demo's own supernet; one inside a pretrained ResNet has groups of its own."""
 TASK = 'coco-mask-rcnn'
-SHOWN = ('(train)', '(val)', '(test)', 'multiply-adds', 'minutes, by', 'archs/s', 'WARNING - unreadable',
-         'cannot read', 'calibrating', 'verified:', 'bbox_mAP')
+SHOWN = ('(train)', '(val)', '(test)', 'settings for', 'Started from', 'RankMe', 'multiply-adds', 'minutes, by',
+         'archs/s', 'WARNING - unreadable', 'cannot read', 'calibrating', 'verified:', 'bbox_mAP')
 console = PlainConsole(100)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--data', metavar='DIR', help='a folder of your own images, without labels (default: demo scenes)')
+    parser.add_argument('--start', metavar='FILE', help='a pretrained ResNet to start and to learn from, e.g. resnet50.pth')
     parser.add_argument('--work-dir', default='work_dirs/quickstart', help='where results go (default: %(default)s)')
     arguments = parser.parse_args()
 
@@ -53,17 +57,22 @@ def main() -> None:
     demo = generate_demo_data(work / 'demo_data', num_train=800, num_val=100, size=160)
     images = Path(arguments.data).expanduser().resolve() if arguments.data else demo / 'train2017'
     console.print(f'{len(ImageFolder(str(images), pipeline=[]))} images in {images}')
-    run = work / (f'own_{images.name}' if arguments.data else 'demo')
-    check_same_images(run, images)
+    start_file = Path(arguments.start).expanduser().resolve() if arguments.start else None
+    run = work / f"{f'own_{images.name}' if arguments.data else 'demo'}{f'_from_{start_file.stem}' if start_file else ''}"
+    check_same_inputs(run, images, start_file)
 
-    step(2, 'train one supernet on these images, without labels (2 to 3 minutes on two idle cores)')
-    console.print('In so short a run the loss may rise again as the learning rate falls: at first, keys in the queue are\n'
-                  'told from new ones by their age. It says little; kNN accuracy does (see docs/usage.md).')
-    supernet = train(run / 'supernet', images)
-    step(3, 'score all of its subnets on these images, without labels (under a minute on two idle cores)')
-    search(run / 'search', images, supernet)
-    arch = json.loads((run / 'search' / 'best.json').read_text())['best']['c2-c5'][GROUP]['arch']
-    step(4, f'export the best of the group {GROUP}, {arch}')
+    if start_file:
+        step(2, f'let a supernet inside {start_file.name} learn from it on these images, without labels')
+    else:
+        step(2, 'train one supernet on these images, without labels (2 to 3 minutes on two idle cores)')
+    supernet = train(run / 'supernet', images, start_file)
+    step(3, 'score all of its subnets on these images, without labels'
+         + ('' if start_file else ' (under a minute on two idle cores)'))
+    search(run / 'search', images, supernet, 'search_start.py' if start_file else 'search.py')
+    winners = json.loads((run / 'search' / 'best.json').read_text())['best']['c2-c5']
+    group = middle_group(winners) if start_file else GROUP
+    arch = winners[group]['arch']
+    step(4, f'export the best of the group {group}, {arch}')
     backbone = export(run / 'export', images, supernet, arch, demo)
     step(5, "fine-tune Mask R-CNN from it on the demo scenes, with mmdet's own tool (2 to 3 minutes on two idle cores)")
     metrics = fine_tune(run / 'detector', backbone.with_name(f'{TASK}_small.py'))
@@ -80,6 +89,8 @@ mask mAP {metrics['coco/segm_mAP']:.3f}
 
 The same on your own images (a folder, no labels needed):
   bash tools/quickstart.sh --data /path/to/images
+From a pretrained ResNet, the better way where you have one (torchvision, timm, MoCo, DINO):
+  bash tools/quickstart.sh --data /path/to/images --start resnet50.pth
 In earnest, on your GPUs (see README.md):
   source .venv/bin/activate
   bash tools/dist_train.sh configs/data/mocov2_r_supernet.py 8 --data /path/to/images
@@ -93,28 +104,44 @@ def step(number: int, text: str) -> None:
     console.print(f'\n[{number}/6] {text}', style='bold')
 
 
-def check_same_images(run: Path, images: Path) -> None:
-    """A run belongs to one folder of images: refuse to go on with another of the same name."""
-    note = run / 'images.txt'
-    if note.is_file() and note.read_text() != str(images):
-        raise UserError(f'{run} holds a run on {note.read_text()}; remove it or give another --work-dir')
-    with atomic_path(note) as temporary:
-        temporary.write_text(str(images))
+def check_same_inputs(run: Path, images: Path, start_file: Path | None) -> None:
+    """A run belongs to one folder of images, and one start: refuse to go on with others of the same name."""
+    for name, given in (('images.txt', images), ('start.txt', start_file)):
+        note = run / name
+        if note.is_file() and note.read_text() != str(given):
+            raise UserError(f'{run} holds a run on {note.read_text()}; remove it or give another --work-dir')
+        if given is not None:
+            with atomic_path(note) as temporary:
+                temporary.write_text(str(given))
 
 
-def train(folder: Path, images: Path) -> Path:
-    config = CONFIGS / 'train.py'
-    final = folder / f'iter_{Config.fromfile(config).iterations}.pth'
-    if not final.is_file():
-        call(folder, TOOLS / 'train.py', config, '--work-dir', folder, '--resume', *(['--amp'] if computes_bfloat16() else []),
+def train(folder: Path, images: Path, start_file: Path | None) -> Path:
+    """The supernet's last checkpoint, named in a file once the training has ended."""
+    finished = folder / 'trained.txt'
+    if not finished.is_file():
+        config = CONFIGS / 'train.py'
+        start = ['--resume']
+        if start_file:
+            settings = Config.fromfile(CONFIGS / 'train_start.py')
+            settings.custom_hooks[-1].train = str(images)
+            write_config(settings, config := folder / 'train_start.py')
+            if not latest_checkpoint(folder):
+                start = ['--start', start_file, '--overwrite']
+        call(folder, TOOLS / 'train.py', config, '--work-dir', folder, *start, *(['--amp'] if computes_bfloat16() else []),
              '--data', images)
-    return final
+        with atomic_path(finished) as temporary:
+            temporary.write_text(Path(latest_checkpoint(folder)).name)
+    return folder / finished.read_text()
 
 
-def search(folder: Path, images: Path, supernet: Path) -> None:
+def search(folder: Path, images: Path, supernet: Path, config: str) -> None:
     if not (folder / 'best.json').is_file():
-        call(folder, TOOLS / 'search.py', CONFIGS / 'search.py', supernet, '--work-dir', folder, '--resume',
-             '--data', images)
+        call(folder, TOOLS / 'search.py', CONFIGS / config, supernet, '--work-dir', folder, '--resume', '--data', images)
+
+
+def middle_group(winners: dict[str, dict]) -> str:
+    """The group in the middle, by what its winner costs."""
+    return sorted(winners, key=lambda group: winners[group]['flops'])[len(winners) // 2]
 
 
 def export(folder: Path, images: Path, supernet: Path, arch: str, demo: Path) -> Path:

@@ -15,6 +15,7 @@ from mmengine.dist import is_main_process
 
 from gaia_ssl import cli
 from gaia_ssl.checkpoint import load_checkpoint
+from gaia_ssl.engine.auto_settings import settle_for_search
 from gaia_ssl.engine.build_runner import build_runner
 from gaia_ssl.engine.run_search import SEARCH_FILES, check_search_config
 from gaia_ssl.files import claim_folder
@@ -60,7 +61,8 @@ def main() -> None:
         settings.budgets = {**settings.get('budgets', {}), **{name: text for name, text in budgets.items() if text}}
         if 'test_cfg.group_edges' not in (arguments.cfg_options or {}):
             settings.pop('group_edges', None)
-    load_checkpoint(arguments.checkpoint)  # refuse a bad file before anything is written
+    checkpoint = load_checkpoint(arguments.checkpoint)  # refuses a bad file before anything is written
+    settle_for_search(config, checkpoint, arguments.checkpoint)
     cli.join_processes(arguments.launcher, TIMEOUT)
     config.merge_from_dict({'env_cfg.dist_cfg.timeout': TIMEOUT.total_seconds()})
     if os.environ.get('RANK', '0') == '0':

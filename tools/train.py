@@ -14,11 +14,13 @@ from torch.cuda import is_available as has_cuda
 
 from gaia_ssl import cli
 from gaia_ssl.checkpoint import latest_checkpoint, load_checkpoint
+from gaia_ssl.engine.auto_settings import count_images, fill_auto, leaves_to_data
 from gaia_ssl.engine.build_runner import build_runner
 from gaia_ssl.engine.hooks.sandwich_sampler_hook import check_training
 from gaia_ssl.engine.start import check_load_from, set_start
 from gaia_ssl.errors import UserError
 from gaia_ssl.files import check_folder, claim_folder
+from gaia_ssl.terminal import say
 
 CHECKPOINTS = ('epoch_*.pth', 'iter_*.pth', 'best_*.pth')
 
@@ -53,6 +55,11 @@ def main() -> None:
         if replaced and arguments.overwrite and not arguments.resume:
             raise UserError(f'{config.load_from} would be removed by --overwrite; choose another --work-dir')
     set_start(config, arguments.start, checkpoint)
+    if leaves_to_data(config):
+        images = count_images(config)
+        filled = fill_auto(config, images, cli.count_processes(arguments.launcher), has_cuda())
+        if cli.is_first_process():
+            say(f'settings for {images:,} images: ' + ', '.join(f'{key}={value}' for key, value in filled.items()))
     if arguments.amp:
         config.optim_wrapper.type = 'AmpOptimWrapper' if has_cuda() else 'gaia_ssl.AutocastOptimWrapper'
     if arguments.auto_scale_lr:

@@ -3,19 +3,16 @@
     python tools/train.py configs/data/mocov2_thin_start_imagenette.py --start thin-resnet50.safetensors
 """
 
-_base_ = '../_base_/mocov2_supernet.py'
+_base_ = './mocov2_start.py'
 
-epochs = 9
 model = dict(
-    queue_len=500,
-    teacher_momentum=0.99,
     backbone=dict(
         space=dict(
+            _delete_=True,
             stem=[32, 48, 64],
             widths=[[16, 24, 32], [32, 48, 64], [64, 96, 128], [128, 192, 256]],
             depths=[[1, 2, 3], [2, 3, 4], [2, 4, 6], [1, 2, 3]])),
-    neck=dict(hid_channels=512),
-    head=dict(temperature=0.1))
+    neck=dict(hid_channels=512))
 view_pipeline = [
     dict(type='RandomResizedCrop', scale=112, crop_ratio_range=(0.2, 1.0), backend='pillow'),
     dict(
@@ -32,12 +29,5 @@ train_pipeline = [
     dict(type='PackInputs'),
 ]
 train_dataloader = dict(
-    batch_size=50, num_workers=2, pin_memory=False, dataset=dict(data_root='data/imagenette/train', pipeline=train_pipeline))
-optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=5e-4, weight_decay=1e-4))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, by_epoch=True, begin=0, end=1, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', T_max=epochs - 1, by_epoch=True, begin=1, end=epochs, convert_to_iter_based=True),
-]
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=epochs)
-default_hooks = dict(logger=dict(interval=10))
-log_processor = dict(window_size=20)
+    num_workers=2, pin_memory=False, dataset=dict(data_root='data/imagenette/train', pipeline=train_pipeline))
+train_cfg = dict(max_epochs=9)

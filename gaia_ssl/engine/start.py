@@ -8,17 +8,18 @@ from mmengine.config import Config
 from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
+from gaia_ssl.engine.auto_settings import fill_from_checkpoint, fill_from_start
 from gaia_ssl.errors import UserError
 from gaia_ssl.models.backbones.bottleneck_resnet import pretrained_checkpoint
 from gaia_ssl.models.pretrained_checkpoint import read_pretrained
 from gaia_ssl.models.pretrained_start import check_start
-from gaia_ssl.models.supernet_meta import read_supernet_meta
 from gaia_ssl.space import ArchSpace
 from gaia_ssl.space.arch_space import AUTO
 
 
 def set_start(config: Config, start: str | None = None, checkpoint: dict[str, Any] | None = None) -> None:
-    """Let the supernet of ``config`` start from a pretrained ResNet, and make its ``space='auto'`` the one inside that.
+    """Let the supernet of ``config`` start from a pretrained ResNet, and make its ``space='auto'`` the one inside that, and
+    an ``'auto'`` frozen teacher that ResNet itself.
 
     Where weights are loaded over it, by ``load_from`` or in a resumed run, nothing pretrained is read.
 
@@ -42,9 +43,9 @@ def set_start(config: Config, start: str | None = None, checkpoint: dict[str, An
     backbone = model.get('backbone', {})
     if checkpoint is not None:
         backbone.pop('init_cfg', None)
-        if backbone.get('space') == AUTO:
-            backbone.space = read_supernet_meta(checkpoint, config.load_from)['space'].to_dict()
+        fill_from_checkpoint(config, checkpoint, config.load_from)
         return
+    fill_from_start(config)
     path = pretrained_checkpoint(backbone.get('init_cfg'))
     if path is None:
         if 'space' in backbone:

@@ -1,4 +1,4 @@
-"""Is the searched backbone worth it? The same downstream training from it, from ResNet-50's shape, and from scratch."""
+"""Is the searched backbone worth it? The same downstream training from it and from what one would use in its place."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from gaia_ssl.evaluation import EvaluationRecord
 from gaia_ssl.export.hand_over import BACKBONE, export_subnet
 from gaia_ssl.export.run_summary import RunSummary, summarise_run
 from gaia_ssl.export.schedule import scale_schedule
+from gaia_ssl.export.source_supernet import source_arch, write_source_supernet
 from gaia_ssl.export.tasks import PreparedTask
 from gaia_ssl.export.toolbox import read_metrics, tool
 from gaia_ssl.files import atomic_path, claim_folder
@@ -34,10 +35,11 @@ from gaia_ssl.terminal import say
 
 STARTS = ('searched', 'resnet50', 'scratch')
 """The searched backbone; ResNet-50's shape at its cost, from the same supernet; the searched arch, untrained."""
-RESULTS, TABLE, EXPORTS, RUNS = 'comparison.json', 'comparison.csv', 'exports', 'runs'
-EXPORTED = STARTS[:2]
-"""The third takes the first one's export."""
-FILES = (RESULTS, TABLE, *(f'{EXPORTS}/{start}' for start in EXPORTED), *(f'{RUNS}/{start}_seed*' for start in STARTS))
+SOURCE_STARTS = ('cut', 'source')
+"""The searched arch cut out of the pretrained source, without a supernet's training; the source itself, uncut."""
+RESULTS, TABLE, EXPORTS, RUNS, SOURCE_SUPERNET = 'comparison.json', 'comparison.csv', 'exports', 'runs', 'source_supernet.pth'
+FILES = (RESULTS, TABLE, f'{EXPORTS}/{SOURCE_SUPERNET}', *(f'{EXPORTS}/{start}' for start in (*STARTS, *SOURCE_STARTS)),
+         *(f'{RUNS}/{start}_seed*' for start in (*STARTS, *SOURCE_STARTS)))
 """What a comparison leaves in its folder."""
 CONFIG, TEST, LOG = 'config.py', 'test', 'output.log'
 METRICS = {
@@ -63,24 +65,26 @@ class Comparison:
             config's.
         gpus: Processes of a training.
         calibration: Further arguments of :func:`gaia_ssl.export.export_subnet`: ``resolution``, ``batch_size``, …
+        source: The pretrained ResNet that the supernet started from; with it, :data:`SOURCE_STARTS` are compared as well.
         report: Where lines for the user go.
         resume: Go on with the comparison in ``work_dir``.
         overwrite: Replace it.
 
     Raises:
-        UserError: If the checkpoint cannot be used, the arch does not fit it or the task, a number is below 1, an override sets
-            the length in another unit, or ``work_dir`` holds another comparison. Nothing is written or removed then.
+        UserError: If the checkpoint or the source cannot be used, the arch does not fit it or the task, a number is below 1, an
+            override sets the length in another unit, or ``work_dir`` holds another comparison. Nothing is written or removed
+            then.
     """
 
     def __init__(self, checkpoint: str, arch: Arch, task: PreparedTask, work_dir: str, overrides: dict[str, Any] | None = None,
-                 length: int | None = None, gpus: int = 1, calibration: dict[str, Any] | None = None,
+                 length: int | None = None, gpus: int = 1, calibration: dict[str, Any] | None = None, source: str | None = None,
                  report: Callable[[str], None] = say, resume: bool = False, overwrite: bool = False) -> None:
         if gpus < 1:
             raise UserError(f'gpus is {gpus}; a training has 1 process or more')
         self.task = dataclasses.replace(task, config=shared_config(task, overrides or {}, length))
         self.folder = pathlib.Path(work_dir)
-        self._checkpoint, self._gpus, self._report = checkpoint, gpus, report
-        meta = read_supernet_meta(load_checkpoint(checkpoint), checkpoint)
+        self._checkpoint, self._source, self._gpus, self._report = checkpoint, source, gpus, report
+        self._meta = meta = read_supernet_meta(load_checkpoint(checkpoint), checkpoint)
         self._calibration = {name: value for name, value in (calibration or {}).items() if value is not None}
         self._calibration.setdefault('resolution', RESOLUTIONS[meta['stem_kernel']])
         check_sizes(*map(self._calibration.get, ('resolution', 'batch_size', 'max_images')))
@@ -88,15 +92,18 @@ class Comparison:
         self._cost = dict(resolution=self._calibration['resolution'], stem_kernel=meta['stem_kernel'])
         resnet50 = same_cost_resnet50(arch, meta['space'], **self._cost)
         self.archs = dict(searched=arch, resnet50=resnet50, scratch=arch)
-        for each in (arch, resnet50):
+        """Of each start."""
+        if source is not None:
+            self.archs |= dict(cut=arch, source=source_arch(source, meta))
+        for each in dict.fromkeys(self.archs.values()):
             self.task.fill(BACKBONE, {**meta, 'arch': str(each), **self._cost})  # it may not fit the task
         self.metrics = METRICS.get(task.name.removesuffix('_small'), ('accuracy/top1', ))
         claim_folder(self.folder, *FILES, resume=resume, overwrite=overwrite)
         self.record = EvaluationRecord(self.folder / RESULTS, dict(
             checkpoint_sha256=file_hash(checkpoint), task=task.name, data=task.data.root, images=task.data.num_images,
             archs={start: str(arch) for start, arch in self.archs.items()}, overrides=overrides or {},
-            length=length, gpus=gpus,
-            calibration=self._calibration), value='score')
+            length=length, gpus=gpus, calibration=self._calibration,
+            **({} if source is None else dict(source=source))), value='score')
 
     @property
     def run_summary(self) -> RunSummary:
@@ -108,14 +115,19 @@ class Comparison:
         return self.archs[start].flops(**self._cost)
 
     def export(self) -> None:
-        """Write the two backbones with the task's config; the third start takes the first one's config."""
-        for start in EXPORTED:
-            folder = self.folder / EXPORTS / start
-            if not (folder / 'README.md').is_file():  # the last file that is written
-                self._report(f'{start}: {self.archs[start]}')
-                data = self.task.data
-                export_subnet(self._checkpoint, self.archs[start], data.images, folder, tasks=[self.task], names=data.names,
-                              report=self._report, **self._calibration)
+        """Write the backbones with the task's config; ``scratch`` takes the config of ``searched``."""
+        exports = self.folder / EXPORTS
+        supernets = dict.fromkeys(self.archs, self._checkpoint) | dict.fromkeys(SOURCE_STARTS, str(exports / SOURCE_SUPERNET))
+        if self._source is not None and not (exports / SOURCE_SUPERNET).is_file():
+            exports.mkdir(exist_ok=True)
+            write_source_supernet(self._source, self._meta, exports / SOURCE_SUPERNET)
+        for start, arch in self.archs.items():
+            if start == 'scratch' or (exports / start / 'README.md').is_file():  # the last file that is written
+                continue
+            self._report(f'{start}: {arch}')
+            data = self.task.data
+            export_subnet(supernets[start], arch, data.images, exports / start, tasks=[self.task], names=data.names,
+                          report=self._report, **self._calibration)
 
     def run(self, start: str, seed: int) -> None:
         """Train from ``start`` with the toolbox's own tools, test, and record how it scores; nothing if that is there.

@@ -10,10 +10,8 @@ import pathlib
 import urllib.parse
 from typing import Any
 
-import safetensors
 import torch
 from mmengine.runner.checkpoint import get_torchvision_models
-from safetensors.torch import load_file
 from torch import Tensor
 
 from gaia_ssl.checkpoint import load_checkpoint
@@ -126,9 +124,12 @@ def _local_file(name: str) -> pathlib.Path:
 
 
 def _read_safetensors(file: pathlib.Path, name: str) -> dict[str, Tensor]:
+    from safetensors import SafetensorError  # here, for a backbone that a toolbox builds brings no package along
+    from safetensors.torch import load_file
+
     if not file.is_file():
         raise UserError(f'{name}: no such checkpoint file')
     try:
         return load_file(file)
-    except safetensors.SafetensorError as error:
+    except SafetensorError as error:
         raise UserError(f'{name}: cut short or no safetensors file ({error}); copy it again') from error

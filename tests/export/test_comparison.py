@@ -4,14 +4,17 @@ import pathlib
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from mmengine.config import Config
 
-from gaia_ssl import Arch, cli
+from gaia_ssl import Arch, ArchSpace, cli
 from gaia_ssl.checkpoint import load_checkpoint
 from gaia_ssl.errors import UserError
 from gaia_ssl.export import prepare_task
 from gaia_ssl.export.comparison import STARTS, Comparison, forget_weights, summary
+from gaia_ssl.export.read_subnet import read_subnet
 from tests import downstream_data, tiny
+from tests.models import layouts
 
 ARCH = Arch.parse('4-8x2-8x1-16x2-16x1')
 FAST = {'train_dataloader.batch_size': 4, 'train_dataloader.num_workers': 0,
@@ -76,6 +79,34 @@ def test_the_trainings_differ_in_their_start_and_seed_alone(exported):
     assert loaded['checkpoint'] == str((exported.folder / 'exports' / 'searched' / 'backbone.pth').resolve())
     assert backbones['scratch'] == backbones['searched']
     assert 'resnet50' in backbones['resnet50']['init_cfg']['checkpoint']
+
+
+def test_the_source_and_what_is_cut_out_of_it(data, tmp_path):
+    """The oracle is mmpretrain's own ResNet, on batch statistics, as a calibrated backbone has them of all images."""
+    net = layouts.resnet()
+    torch.save(net.state_dict(), tmp_path / 'source.pth')
+    space = ArchSpace.read('8-8x3-16x4-32x6-64x4')  # its last stage is deeper than the source's
+    supernet = str(tiny.save_supernet(tmp_path / 'supernet.pth', space=space, stem_kernel=7))
+    arch = Arch.parse('8-4x1-8x2-16x2-32x1')
+    comparison = compare(supernet, data, tmp_path / 'work', arch, source=str(tmp_path / 'source.pth'))
+    assert comparison.archs['cut'] == arch and str(comparison.archs['source']) == layouts.ARCH
+    comparison.export()
+    cut, source = (read_subnet(comparison.folder / 'exports' / start / 'backbone.pth')[0] for start in ('cut', 'source'))
+    images = torch.rand(8, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    for each in (source, net):
+        each.train()
+    with torch.no_grad():
+        found, expected = (each(images)[-1].mean(dim=(0, 2, 3)) for each in (source, net))
+    torch.testing.assert_close(found.sort().values, expected.sort().values, rtol=1e-4, atol=1e-5)
+    weights = source.state_dict()['conv1.weight']
+    torch.testing.assert_close(cut.state_dict()['conv1.weight'], weights[:8])
+    made = comparison.folder / 'exports' / 'source_supernet.pth'
+    changed = made.stat().st_mtime_ns
+    comparison.export()
+    assert made.stat().st_mtime_ns == changed
+    with pytest.raises(UserError, match='larger than the supernet'):
+        compare(str(tiny.save_supernet(tmp_path / 'small.pth', stem_kernel=7)), data, tmp_path / 'other',
+                source=str(tmp_path / 'source.pth'))
 
 
 def test_weights_are_forgotten_wherever_they_are_loaded(tmp_path):

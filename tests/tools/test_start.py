@@ -53,6 +53,22 @@ def test_a_training_from_any_resnet(tool, paths):
                 "test_cfg.archs=['4-4x1-8x2-16x3-32x1']", 'test_cfg.group_edges=[1,1e9]') is None
 
 
+def test_nothing_is_set_by_hand(tool, paths):
+    """Trained, resumed and searched: space, teacher and numbers come from the start, the images and the checkpoint."""
+    loader = [f'train_dataloader.{option}' for option in ('num_workers=0', 'persistent_workers=False')]
+    configs, data = tiny.ROOT / 'configs', ('--data', paths.root / 'data')
+    command = 'train', configs / 'data' / 'distill_start.py', *data, '--work-dir', paths.out
+    assert 'say --start FILE' in tool(*command, '--cfg-options', *loader)
+    assert tool(*command, '--start', paths.source, '--cfg-options', *loader, 'train_cfg.max_epochs=1') is None
+    assert load_checkpoint(paths.out / 'epoch_1.pth')['meta']['iter'] == 4  # batches of 2 of 8 images
+    assert tool(*command, '--resume', '--cfg-options', *loader, 'train_cfg.max_epochs=2') is None
+    supernet = paths.out / 'epoch_2.pth'
+    assert load_checkpoint(supernet)['meta']['gaia_ssl']['teacher']['config']['checkpoint'] == str(paths.source)
+    options = "test_cfg.archs=['4-4x1-8x2-16x3-32x1']", 'test_cfg.group_edges=[1,1e9]', 'test_dataloader.num_workers=0'
+    assert tool('search', configs / 'search' / 'c2-c5_start.py', supernet, *data, '--work-dir', paths.root / 'search',
+                '--cfg-options', *options) is None
+
+
 def sources(paths) -> dict[str, str]:
     """Writes them; name -> a part of the message."""
     whole = (paths.root / 'net.pth').read_bytes()
