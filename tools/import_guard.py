@@ -3,6 +3,7 @@
 ``python tools/import_guard.py PACKAGE`` says the same of one package, for the shell tools.
 """
 
+import getpass
 import importlib
 import os
 import pathlib
@@ -25,7 +26,16 @@ def excepthook(kind: type[BaseException], error: BaseException, trace: Traceback
     print(f'error: {what} cannot be imported ({kind.__name__}: {reason}); run {doctor}', file=sys.stderr)
 
 
+def name_the_user() -> None:
+    """Where the user id has no entry (``docker run --user``): torch names a folder by the user's name as it is imported."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ['USER'] = f'user{os.getuid()}'
+
+
 sys.excepthook = excepthook
+name_the_user()
 
 if __name__ == '__main__':
     importlib.import_module(sys.argv[1])

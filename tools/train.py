@@ -63,7 +63,13 @@ def main() -> None:
     if arguments.amp:
         config.optim_wrapper.type = 'AmpOptimWrapper' if has_cuda() else 'gaia_ssl.AutocastOptimWrapper'
     if arguments.auto_scale_lr:
+        if not config.get('auto_scale_lr', {}).get('base_batch_size'):
+            raise UserError('--auto-scale-lr: the config does not say for which batch its learning rate is; add '
+                            'auto_scale_lr=dict(base_batch_size=…), or leave the flag out')
         config.auto_scale_lr.enable = True
+    if config.get('sync_bn'):
+        raise UserError(f"sync_bn='{config.sync_bn}' would put static layers in place of the supernet's; say "
+                        "model.backbone.norm_cfg=dict(type='SyncBN')")
     cli.join_processes(arguments.launcher)
     runner = build_runner(config)
     check_training(runner)

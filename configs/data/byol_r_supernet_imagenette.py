@@ -24,3 +24,4 @@ param_scheduler = [
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=epochs)
 default_hooks = dict(logger=dict(interval=10))
 log_processor = dict(window_size=31)
+auto_scale_lr = dict(base_batch_size=32, enable=False)

@@ -43,3 +43,4 @@ param_scheduler = [
 ]
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=epochs)
 default_hooks = dict(logger=dict(interval=20), checkpoint=dict(interval=10))
+auto_scale_lr = dict(base_batch_size=256, enable=False)

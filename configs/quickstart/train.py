@@ -34,6 +34,7 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),
     dict(type='CosineAnnealingLR', T_max=iterations - 50, by_epoch=False, begin=50, end=iterations),
 ]
+auto_scale_lr = dict(base_batch_size=32, enable=False)
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=iterations)
 default_hooks = dict(logger=dict(interval=25), checkpoint=dict(interval=50, by_epoch=False))
 log_processor = dict(window_size=25, by_epoch=False)

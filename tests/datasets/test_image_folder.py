@@ -1,5 +1,6 @@
 import os
 import random
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from gaia_ssl.datasets import ImageFolder, SeededSampler
 from gaia_ssl.errors import UserError
+from tests import tiny
 
 PLAIN = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
 DAMAGED = ('a/00_truncated.jpg', 'a/0_zero_bytes.jpg', 'b/4_truncated.png', 'b/7_text.jpg')  # see conftest.py
@@ -115,6 +117,19 @@ def test_the_next_readable_image_replaces_a_bad_one(damaged_folder):
         skipped = [paths[k % 11] for k in range(i, i + (expected - i) % 11)]
         assert isinstance(sample['data_samples'].unreadable, tuple)
         assert relative(sample['data_samples'].unreadable, damaged_folder) == skipped
+
+
+@pytest.mark.slow
+def test_the_next_readable_image_replaces_a_bad_one_without_assertions_too(damaged_folder):
+    code = f"""
+from mmengine.registry import DefaultScope
+from gaia_ssl.datasets import ImageFolder
+with DefaultScope.overwrite_default_scope('mmpretrain'):
+    images = ImageFolder({str(damaged_folder)!r}, pipeline=[dict(type='LoadImageFromFile')])
+    print(*('img' in images[index] for index in range(len(images))))
+"""
+    run = tiny.run(sys.executable, '-O', '-c', code)
+    assert run.returncode == 0 and set(run.stdout.split('\n')[-2].split()) == {'True'}, run.stderr
 
 
 def test_a_replacement_brings_its_own_label(damaged_folder):

@@ -4,6 +4,8 @@ import os
 import pathlib
 import pickle
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -213,3 +215,29 @@ def test_shell_tools_tell_their_usage(name, arguments):
     result = tiny.run_tool(name, *arguments)
     assert result.returncode != 0
     assert f'usage: bash tools/{name}' in result.stderr and result.stderr.count('\n') == 1
+
+
+def test_what_would_train_otherwise_than_meant(tool, paths):
+    command = 'train', paths.config, '--work-dir', paths.out
+    assert 'add auto_scale_lr=dict' in tool(*command, '--auto-scale-lr')
+    assert "model.backbone.norm_cfg=dict(type='SyncBN')" in tool(*command, '--cfg-options', 'sync_bn=torch')
+    assert not paths.out.exists()
+
+
+def test_a_batch_norm_of_one_value_a_channel(tool, paths):
+    """Images of 40 px come down to 2x2 with a stem of stride 2; with one of stride 4 a single image gives one position."""
+    line = tool('train', paths.config, '--work-dir', paths.out, '--cfg-options', 'model.backbone.stem_kernel=7',
+                'train_dataloader.batch_size=5')
+    assert 'one value a channel' in line and 'model.bn_splits' in line
+
+
+@pytest.mark.slow
+def test_a_user_without_a_name(paths):
+    """As ``docker run --user 12345``."""
+    unshare = 'unshare', '-U', '--map-user=12345', '--map-group=12345'
+    if not shutil.which('unshare') or tiny.run(*unshare, 'true').returncode:
+        pytest.skip('no right to run as another user')
+    nameless = {name: value for name, value in os.environ.items() if name not in ('USER', 'LOGNAME', 'LNAME', 'USERNAME')}
+    run = subprocess.run([*unshare, sys.executable, tiny.ROOT / 'tools' / 'search.py', '--help'], env=nameless, text=True,
+                         capture_output=True)
+    assert run.returncode == 0 and 'usage' in run.stdout, run.stderr
