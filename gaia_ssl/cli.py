@@ -55,7 +55,7 @@ def run(main: Callable[[], None]) -> None:
     except ValueError as error:
         if 'Expected more than 1 value per channel' not in str(error):
             raise
-        print('error: a batch norm got one value a channel, which has no variance: one image, whose map is of one position. Use '
+        print('error: a batch norm got one value a channel, which has no variance: one image, its map of one position. Use '
               "larger batches (on one process, MoCo's teacher splits them in model.bn_splits parts), larger images, "
               'drop_last=True, or for images of 32 px model.backbone.stem_kernel=3', file=sys.stderr)
         sys.exit(1)

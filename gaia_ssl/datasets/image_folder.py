@@ -24,7 +24,8 @@ EXTENSIONS = ('.bmp', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tif', '.tiff', 
 
 # What mmcv's LoadImageFromFile raises on a file that is no image. With cv2: AssertionError where the decoder gave None
 # (truncated, not an image), cv2.error on a file of zero bytes. With pillow: OSError and SyntaxError (broken PNG).
-DECODING_ERRORS = (AssertionError, OSError, SyntaxError, EOFError, cv2.error, Image.DecompressionBombError)
+DECODING_ERRORS: tuple[type[Exception], ...] = (
+    AssertionError, OSError, SyntaxError, EOFError, cv2.error, Image.DecompressionBombError)
 if not __debug__:  # python -O: mmcv goes on without its assertion
     DECODING_ERRORS += (AttributeError, )
 
