@@ -90,7 +90,7 @@ def read_foreign_checkpoint(name: str) -> dict[str, Any]:
     Raises:
         UserError: If it cannot be read, or not without running code.
     """
-    file = _local_file(name)
+    file = local_file(name)
     if file.suffix == '.pkl':
         raise UserError(f'{name}: a pickle, as detectron2 keeps its networks, which only running code can read; convert it by '
                         'the tool that made it to a .pth of a state_dict, or to safetensors')
@@ -99,7 +99,7 @@ def read_foreign_checkpoint(name: str) -> dict[str, Any]:
     return load_checkpoint(file, with_config=True, harmless=[argparse.Namespace])
 
 
-def _local_file(name: str) -> pathlib.Path:
+def local_file(name: str) -> pathlib.Path:
     """The file itself, fetched first if it is elsewhere."""
     address = name
     if name.startswith(_TORCHVISION):

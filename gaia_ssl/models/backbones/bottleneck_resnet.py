@@ -68,8 +68,17 @@ def keep_norms_in_eval(module: nn.Module) -> None:
 
 def pretrained_checkpoint(init_cfg: dict | list[dict] | None) -> str | None:
     """The file that an ``init_cfg`` of type ``Pretrained`` names; None for any other."""
+    return _pretrained(init_cfg).get('checkpoint')
+
+
+def pretrained_prefix(init_cfg: dict | list[dict] | None) -> str | None:
+    """Before which keys of that file the weights stand, by mmengine's ``prefix``; None if it says nothing."""
+    return _pretrained(init_cfg).get('prefix')
+
+
+def _pretrained(init_cfg: dict | list[dict] | None) -> dict:
     cfgs = [init_cfg] if isinstance(init_cfg, dict) else init_cfg or []
-    return next((cfg['checkpoint'] for cfg in cfgs if cfg.get('type') == 'Pretrained'), None)
+    return next((cfg for cfg in cfgs if cfg.get('type') == 'Pretrained'), {})
 
 
 class BottleneckResNet(BaseModule):

@@ -6,7 +6,7 @@ from mmcv.cnn import build_norm_layer
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from gaia_ssl.models.backbones.bottleneck_resnet import keep_norms_in_eval, make_stage, pretrained_checkpoint
+from gaia_ssl.models.backbones.bottleneck_resnet import keep_norms_in_eval, make_stage, pretrained_checkpoint, pretrained_prefix
 from gaia_ssl.models.backbones.exported import load_strictly, read_backbone
 from gaia_ssl.registry import MODELS
 from gaia_ssl.space import Arch
@@ -69,9 +69,8 @@ class SubnetResLayer(BaseModule):
         if path is None:
             super().init_weights()
             return
-        prefix = 'layer4.'
-        state = {name.removeprefix(prefix): value for name, value in read_backbone(path, self.arch).items()
-                 if name.startswith(prefix)}
+        stage, weights = 'layer4.', read_backbone(path, self.arch, pretrained_prefix(self.init_cfg))
+        state = {name.removeprefix(stage): value for name, value in weights.items() if name.startswith(stage)}
         load_strictly(self.layer4, state, path, f"stage 4 of the arch '{self.arch}'")
         self._is_init = True
 

@@ -223,5 +223,23 @@ def test_pretrained_is_strict(tmp_path):
     assert not (tmp_path / 'ran').exists()
 
 
+def test_weights_that_a_toolbox_trained(tmp_path, monkeypatch):
+    """Behind the prefix that mmengine's init_cfg gives, in a file of the home folder."""
+    monkeypatch.setenv('HOME', str(tmp_path))
+    trained = randomise_norms(SubnetResNet(TINY))
+    state = {f'backbone.{name}': value for name, value in trained.state_dict().items()} | {'head.fc.weight': torch.ones(2, 2)}
+    torch.save(dict(meta={}, state_dict=state), tmp_path / 'epoch_1.pth')
+    init_cfg = dict(type='Pretrained', checkpoint='~/epoch_1.pth', prefix='backbone.')
+    net = SubnetResNet(TINY, init_cfg=init_cfg)
+    net.init_weights()
+    assert all(torch.equal(value, trained.state_dict()[name]) for name, value in net.state_dict().items())
+    for arch, prefix, match in (('4-4x1-8x2-8x1-12x1', 'backbone', 'does not match'), (TINY, 'neck.', 'has no key that begins'),
+                                (TINY, 'back', 'has no key that begins')):
+        with pytest.raises(UserError, match=match):
+            SubnetResNet(arch, init_cfg={**init_cfg, 'prefix': prefix}).init_weights()
+    with pytest.raises(UserError, match='cannot be fetched'):
+        SubnetResNet(TINY, init_cfg=dict(type='Pretrained', checkpoint='http://127.0.0.1:9/backbone.pth')).init_weights()
+
+
 def test_arch_can_be_a_value_or_a_text():
     assert SubnetResNet(Arch.parse(TINY)).arch == SubnetResNet(TINY).arch
