@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From nothing to a fine-tuned detector: bash tools/quickstart.sh [--data DIR]
+# From nothing to a fine-tuned detector: bash tools/quickstart.sh [--data DIR] [--start FILE]
 # Sets up .venv (about two minutes, once), then trains, searches, exports and fine-tunes (under 10 minutes).
 # A second run skips what is done; an interrupted one is simply started again.
 set -euo pipefail
