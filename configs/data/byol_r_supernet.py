@@ -1,6 +1,6 @@
 """BYOL on ImageNet, 200 epochs: 16 GPUs x 256 images = 4096, as its paper trains a plain ResNet-50.
 
-    bash tools/dist_train.sh configs/data/byol_r_supernet.py 16
+    NNODES=2 NODE_RANK=0 MASTER_ADDR=HOST bash tools/dist_train.sh configs/data/byol_r_supernet.py 8    # and NODE_RANK=1
 """
 
 _base_ = '../_base_/byol_supernet.py'

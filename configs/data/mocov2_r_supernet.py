@@ -1,6 +1,6 @@
 """The paper's supernet: MoCo v2 on ImageNet, 200 epochs, 16 GPUs x 64 images.
 
-    bash tools/dist_train.sh configs/data/mocov2_r_supernet.py 16
+    NNODES=2 NODE_RANK=0 MASTER_ADDR=HOST bash tools/dist_train.sh configs/data/mocov2_r_supernet.py 8    # and NODE_RANK=1
 """
 
 _base_ = '../_base_/mocov2_supernet.py'

@@ -217,6 +217,25 @@ def test_shell_tools_tell_their_usage(name, arguments):
     assert f'usage: bash tools/{name}' in result.stderr and result.stderr.count('\n') == 1
 
 
+@pytest.mark.parametrize('name', ['dist_train.sh', 'dist_search.sh'])
+def test_shell_tools_start_as_many_processes_as_there_are_gpus(tmp_path, name):
+    """With a python that says how it is called, on a machine of two GPUs."""
+    for program, script in (('nvidia-smi', 'echo one; echo two'), ('python', 'echo "$@"')):
+        (tmp_path / program).write_text(f'#!/bin/sh\n{script}\n')
+        (tmp_path / program).chmod(0o755)
+    path = os.pathsep.join([str(tmp_path), os.environ['PATH']])
+    words = ['config.py', *(['a.pth'] if name == 'dist_search.sh' else [])]
+    result = tiny.run_tool(name, *words, 2, '--amp', PATH=path)
+    called = result.stdout.splitlines()[-1]
+    assert called.startswith('-m torch.distributed.run --nproc_per_node=2 --standalone') and called.endswith(
+        f"{' '.join(words)} --launcher pytorch --amp")
+    result = tiny.run_tool(name, *words, 2, PATH=path, NNODES='2', NODE_RANK='1', MASTER_ADDR='host')
+    assert '--nnodes=2 --node_rank=1 --master_addr=host --master_port=29500' in result.stdout
+    assert '--standalone' not in tiny.run_tool(name, *words, 2, PATH=path, PORT='123').stdout
+    result = tiny.run_tool(name, *words, 5, PATH=path)
+    assert result.returncode == 1 and result.stderr.count('\n') == 1 and 'NNODES=3' in result.stderr
+
+
 def test_what_would_train_otherwise_than_meant(tool, paths):
     command = 'train', paths.config, '--work-dir', paths.out
     assert 'add auto_scale_lr=dict' in tool(*command, '--auto-scale-lr')
