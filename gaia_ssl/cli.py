@@ -6,10 +6,11 @@ import argparse
 import datetime
 import difflib
 import errno
+import inspect
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import cv2
 import torch
 from mmengine.config import Config, DictAction
+from mmengine.runner import Runner
 from mmengine.utils import get_installed_path
 
 from gaia_ssl.allocator import keep_freed_memory
@@ -75,11 +77,36 @@ def _message(error: UserError) -> str:
     return str(error).rpartition(f'\n{UserError.__module__}.{UserError.__qualname__}: ')[2].strip()
 
 
+class CfgOptions(DictAction):
+    """mmengine's, with one line for a word that is no ``KEY=VALUE``."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any,
+                 option_string: str | None = None) -> None:
+        wrong = next((word for word in values if not word.partition('=')[1] or word.startswith('=')), None)
+        if wrong is not None:
+            raise UserError(f"{option_string} '{wrong}': not KEY=VALUE, e.g. train_dataloader.batch_size=32")
+        super().__call__(parser, namespace, values, option_string)
+
+
+def check_option_names(config: Config, options: Mapping[str, Any]) -> None:
+    """Raise a UserError if an option begins with a name that neither ``config`` nor mmengine's Runner knows.
+
+    mmengine would ignore it.
+    """
+    known = {*config, *inspect.signature(Runner).parameters, 'sync_bn', 'auto_scale_lr', 'work_dir'}
+    for key in options:
+        name = key.partition('.')[0]
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f'it has {", ".join(sorted(config))}'
+            raise UserError(f"--cfg-options {key}: the config has no '{name}'; {hint}")
+
+
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     """OpenMMLab's usual flags of a tool of one process that takes a config."""
     parser.add_argument('--work-dir', help='folder for logs and results (default: work_dirs/CONFIG_NAME)')
     parser.add_argument('--overwrite', action='store_true', help='replace the run that the work dir already holds')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+    parser.add_argument('--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE',
                         help='override settings of the config, e.g. train_dataloader.batch_size=32')
     parser.set_defaults(launcher='none', local_rank=0)
 
@@ -157,6 +184,7 @@ def load_config(arguments: argparse.Namespace) -> Config:
     config = read_config(arguments.config)
     config.launcher = arguments.launcher
     if arguments.cfg_options:
+        check_option_names(config, arguments.cfg_options)
         config.merge_from_dict(arguments.cfg_options)
     name = os.path.splitext(os.path.basename(arguments.config))[0]
     config.work_dir = os.path.expanduser(arguments.work_dir or config.get('work_dir') or os.path.join('work_dirs', name))

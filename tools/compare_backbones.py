@@ -19,7 +19,6 @@ import math
 
 import import_guard  # noqa: F401
 
-from mmengine.config import DictAction
 from rich.box import SIMPLE
 from rich.table import Table
 
@@ -82,7 +81,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], metavar='N',
                         help='a training each from every start (default: 0 1 2)')
     parser.add_argument('--gpus', type=int, default=1, metavar='N', help='processes of a training (default: %(default)s)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+    parser.add_argument('--cfg-options', nargs='+', action=cli.CfgOptions, metavar='KEY=VALUE',
                         help='override settings of the config in every run, e.g. optim_wrapper.optimizer.lr=0.01; seed, '
                         'validation, checkpoints to keep and scaling of the learning rate are set by the comparison')
     parser.add_argument('--length', type=int, metavar='N', help='epochs or iterations of a training, whichever the config '

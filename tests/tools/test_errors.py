@@ -238,6 +238,8 @@ def test_shell_tools_start_as_many_processes_as_there_are_gpus(tmp_path, name):
 
 def test_what_would_train_otherwise_than_meant(tool, paths):
     command = 'train', paths.config, '--work-dir', paths.out
+    assert "'lr': not KEY=VALUE" in tool(*command, '--cfg-options', 'model.queue_len=20', 'lr')
+    assert "did you mean 'optim_wrapper'?" in tool(*command, '--cfg-options', 'optim_wraper.optimizer.lr=1')
     assert 'add auto_scale_lr=dict' in tool(*command, '--auto-scale-lr')
     assert "model.backbone.norm_cfg=dict(type='SyncBN')" in tool(*command, '--cfg-options', 'sync_bn=torch')
     assert not paths.out.exists()
