@@ -18,7 +18,7 @@ from tests import tiny
 CONFIGS = sorted(path for path in (tiny.ROOT / 'configs').glob('*/*.py')
                  if path.parent.name not in ('_base_', 'downstream'))  # tests/export has those
 SEARCH = [path for path in CONFIGS if 'test_cfg' in path.read_text(encoding='utf-8')]
-TRAINING = [path for path in CONFIGS if path.parent.name == 'data' or path.stem == 'train']
+TRAINING = [path for path in CONFIGS if path.parent.name == 'data' or path.stem.startswith('train')]
 
 
 def name(path) -> str:
@@ -131,6 +131,9 @@ def test_a_runner_trains(path, data, tmp_path):
     """Optimizer, schedule, hooks and loop are valid: two steps of the tiny model on four images."""
     config = shrink(Config.fromfile(path), tmp_path)
     config.train_dataloader.dataset.data_root = str(data)
+    for hook in config.custom_hooks:
+        if hook.type == 'gaia_ssl.SubnetEvaluationHook':
+            hook.train = str(data)
     by_epoch = 'max_epochs' in config.train_cfg
     fill_auto(config, images=4)
     length = config.train_cfg.max_epochs if by_epoch else config.train_cfg.max_iters
