@@ -16,6 +16,7 @@ from matplotlib.patches import Rectangle
 from mmdet.apis import inference_detector, init_detector
 from PIL import Image
 from selenium import webdriver
+from torchvision.ops import nms
 
 from gaia_ssl.checkpoint import latest_checkpoint
 
@@ -27,7 +28,9 @@ def main() -> None:
     work = pathlib.Path(sys.argv[1])
     run, data = work / 'demo', work / 'demo_data'
     draw_path(run, data, IMAGES / 'path.png')
-    take_screenshot(run / 'search' / 'report.html', IMAGES / 'report.png')
+    page = work / 'report.html'  # as it is in the folder that is the quickstart's own
+    page.write_text((run / 'search' / 'report.html').read_text().replace(str(work.resolve()), 'work_dirs/quickstart'))
+    take_screenshot(page, IMAGES / 'report.png')
     shutil.copy2(run / 'search' / 'pareto.png', IMAGES / 'pareto.png')
 
 
@@ -73,7 +76,8 @@ def show_boxes(axis: plt.Axes, folder: pathlib.Path, paths: list[pathlib.Path], 
     for place, (path, image) in enumerate(zip(paths, images, strict=True)):
         found = inference_detector(model, str(path)).pred_instances
         left, top = place % 2 * image.shape[1], place // 2 * image.shape[0]
-        for box in found.bboxes[found.scores > 0.4].numpy():
+        found = found[found.scores > 0.15]
+        for box in found.bboxes[nms(found.bboxes, found.scores, 0.2)].numpy():  # of all classes, the best at each place
             axis.add_patch(Rectangle((left + box[0], top + box[1]), *(box[2:] - box[:2]), fill=False, color='lime'))
     axis.set_title("4  mmdet's detector from the winner")
     axis.axis('off')
