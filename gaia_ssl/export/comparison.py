@@ -38,7 +38,9 @@ STARTS = ('searched', 'resnet50', 'scratch')
 SOURCE_STARTS = ('cut', 'source')
 """The searched arch cut out of the pretrained source, without a supernet's training; the source itself, uncut."""
 RESULTS, TABLE, EXPORTS, RUNS, SOURCE_SUPERNET = 'comparison.json', 'comparison.csv', 'exports', 'runs', 'source_supernet.pth'
-FILES = (RESULTS, TABLE, f'{EXPORTS}/{SOURCE_SUPERNET}', *(f'{EXPORTS}/{start}' for start in (*STARTS, *SOURCE_STARTS)),
+EXPORTED = ('searched', 'resnet50', *SOURCE_STARTS)
+"""The others take the export of ``searched``."""
+FILES = (RESULTS, TABLE, *(f'{EXPORTS}/{name}' for name in (SOURCE_SUPERNET, *EXPORTED)),
          *(f'{RUNS}/{start}_seed*' for start in (*STARTS, *SOURCE_STARTS)))
 """What a comparison leaves in its folder."""
 CONFIG, TEST, LOG = 'config.py', 'test', 'output.log'
@@ -116,18 +118,17 @@ class Comparison:
 
     def export(self) -> None:
         """Write the backbones with the task's config; ``scratch`` takes the config of ``searched``."""
-        exports = self.folder / EXPORTS
-        supernets = dict.fromkeys(self.archs, self._checkpoint) | dict.fromkeys(SOURCE_STARTS, str(exports / SOURCE_SUPERNET))
-        if self._source is not None and not (exports / SOURCE_SUPERNET).is_file():
-            exports.mkdir(exist_ok=True)
-            write_source_supernet(self._source, self._meta, exports / SOURCE_SUPERNET)
-        for start, arch in self.archs.items():
-            if start == 'scratch' or (exports / start / 'README.md').is_file():  # the last file that is written
-                continue
-            self._report(f'{start}: {arch}')
-            data = self.task.data
-            export_subnet(supernets[start], arch, data.images, exports / start, tasks=[self.task], names=data.names,
-                          report=self._report, **self._calibration)
+        source_supernet = self.folder / EXPORTS / SOURCE_SUPERNET
+        if self._source is not None and not source_supernet.is_file():
+            source_supernet.parent.mkdir(exist_ok=True)
+            write_source_supernet(self._source, self._meta, source_supernet)
+        for start in [start for start in EXPORTED if start in self.archs]:
+            folder = self.folder / EXPORTS / start
+            if not (folder / 'README.md').is_file():  # the last file that is written
+                self._report(f'{start}: {self.archs[start]}')
+                data, supernet = self.task.data, str(source_supernet) if start in SOURCE_STARTS else self._checkpoint
+                export_subnet(supernet, self.archs[start], data.images, folder, tasks=[self.task], names=data.names,
+                              report=self._report, **self._calibration)
 
     def run(self, start: str, seed: int) -> None:
         """Train from ``start`` with the toolbox's own tools, test, and record how it scores; nothing if that is there.

@@ -239,7 +239,8 @@ def test_real_trainings_are_compared_and_kept(checkpoint, data, tmp_path, tool):
 
 def test_nothing_but_a_comparison_is_replaced(exported, checkpoint, data, tool):
     work = exported.folder
-    own = [work / 'runs' / 'events.tfevents', work / 'exports' / 'mine.txt', work / 'runs' / 'mine' / 'epoch_1.pth']
+    own = [work / 'runs' / 'events.tfevents', work / 'exports' / 'mine.txt', work / 'exports' / 'scratch' / 'mine.txt',
+           work / 'runs' / 'mine' / 'epoch_1.pth']
     for path in own:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text('mine')
@@ -250,7 +251,7 @@ def test_nothing_but_a_comparison_is_replaced(exported, checkpoint, data, tool):
         status, said = tool(*command, *words)
         assert status == 1 and message in said and made.is_file(), said
     compare(checkpoint, data, work, resume=False, overwrite=True)
-    assert not made.exists() and [path.read_text() for path in own] == ['mine'] * 3
+    assert not made.exists() and [path.read_text() for path in own] == ['mine'] * 4
 
 
 def test_wrong_calls(checkpoint, data, tmp_path, tool):
