@@ -15,7 +15,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import record
 import torch
@@ -24,8 +23,7 @@ from mmengine.config import Config
 from gaia_ssl import Arch, ArchSpace
 from gaia_ssl.checkpoint import latest_checkpoint
 from gaia_ssl.datasets.center_crops import CenterCrops
-from gaia_ssl.evaluation import calibrate_bn, knn_accuracy
-from gaia_ssl.evaluation.features import pooled_features
+from gaia_ssl.evaluation.subnet_scores import SubnetJudge
 from gaia_ssl.export import read_subnet
 from gaia_ssl.export.source_supernet import write_source_supernet
 
@@ -90,14 +88,9 @@ def make(variant: str, seed: int, folder: Path, arguments: argparse.Namespace) -
     if done.is_file():
         return Path(latest_checkpoint(folder)), json.loads(done.read_text())
     fresh = not any(folder.glob('epoch_*.pth'))
-    if not fresh:
-        begin = ['--resume']
-    elif variant == 'scratch':
-        begin = []
-    else:
-        begin = ['--start', arguments.source]
+    start = [] if variant == 'scratch' else ['--start', arguments.source]
     words = [ROOT / 'tools' / 'train.py', ROOT / 'configs' / 'data' / f'{name}.py', '--data', arguments.imagenette / 'train',
-             '--work-dir', folder, *begin,
+             '--work-dir', folder, *(start if fresh else ['--resume']),
              '--cfg-options', *(f'{key}={value}' for key, value in changes.items()), *arguments.cfg_options]
     began = time.monotonic()
     with open(folder / 'output.log', 'a', encoding='utf-8') as log:
@@ -110,15 +103,12 @@ def make(variant: str, seed: int, folder: Path, arguments: argparse.Namespace) -
 
 def judge(checkpoint: Path, images: Path) -> list[float]:
     """kNN, k 20, of each of :data:`ARCHS`, top-1 in percent, batch norms calibrated on the training images."""
-    scores = []
-    for arch in ARCHS:
-        subnet, meta = read_subnet(str(checkpoint), Arch.parse(arch))
-        train, val = (CenterCrops(str(images / split), meta['mean'], meta['std'], meta['to_rgb'], RESOLUTION, batch_size=100,
-                                  with_label=True) for split in ('train', 'val'))
-        calibrate_bn(subnet, train)
-        features = [pooled_features(subnet, train), np.array(train.labels), pooled_features(subnet, val), np.array(val.labels)]
-        scores.append(round(100 * knn_accuracy(*features), 1))
-    return scores
+    subnets = [read_subnet(str(checkpoint), Arch.parse(arch)) for arch in ARCHS]
+    normalisation = [subnets[0][1][name] for name in ('mean', 'std', 'to_rgb')]
+    train, val = (CenterCrops(str(images / split), *normalisation, RESOLUTION, batch_size=100, with_label=True, keep=True)
+                  for split in ('train', 'val'))
+    judged = SubnetJudge(train, val, ['knn'])
+    return [round(100 * judged.judge(subnet, ['knn'])['knn'], 1) for subnet, _ in subnets]
 
 
 def table(rows: list[dict]) -> pd.DataFrame:

@@ -14,7 +14,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import record
 from matplotlib.figure import Figure
@@ -25,8 +24,7 @@ from rich.table import Table
 
 from gaia_ssl import Arch
 from gaia_ssl.datasets.center_crops import CenterCrops, center_crop_pipeline
-from gaia_ssl.evaluation import calibrate_bn, knn_accuracy, linear_probe_accuracy
-from gaia_ssl.evaluation.features import pooled_features
+from gaia_ssl.evaluation.subnet_scores import SubnetJudge
 from gaia_ssl.export import read_subnet
 from gaia_ssl.files import atomic_path
 from gaia_ssl.run_log import read_run_log
@@ -96,9 +94,8 @@ def judge(checkpoint: Path, data: Path, probe_images: int) -> dict[str, float]:
     subnet, meta = read_subnet(str(checkpoint), Arch.parse(SUBNET))
     train, val = (CenterCrops(str(data / split), meta['mean'], meta['std'], meta['to_rgb'], RESOLUTION, 250, probe_images,
                               with_label=True) for split in ('train', 'val'))
-    calibrate_bn(subnet, train)
-    features = [pooled_features(subnet, train), np.array(train.labels), pooled_features(subnet, val), np.array(val.labels)]
-    return dict(knn=100 * knn_accuracy(*features), linear=100 * linear_probe_accuracy(*features))
+    scores = ['knn', 'linear']
+    return {score: 100 * value for score, value in SubnetJudge(train, val, scores).judge(subnet, scores).items()}
 
 
 def rank(run: Run, checkpoint: Path, data: Path, arguments: argparse.Namespace) -> None:

@@ -4,7 +4,6 @@
 (needs chromium and chromedriver). ``pareto.png``: the search's own plot.
 """
 
-import json
 import pathlib
 import shutil
 import sys
@@ -16,12 +15,15 @@ from matplotlib.patches import Rectangle
 from mmdet.apis import inference_detector, init_detector
 from PIL import Image
 from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
 from torchvision.ops import nms
 
 from gaia_ssl.checkpoint import latest_checkpoint
+from gaia_ssl.run_log import read_run_log
+from gaia_ssl.search.outcome import read_winners
 
 IMAGES = pathlib.Path(__file__).parent / 'images'
-GROUP, TASK = '70-100M', 'c2-c5'
+TASK = 'c2-c5'
 
 
 def main() -> None:
@@ -50,9 +52,7 @@ def show_images(axis: plt.Axes, paths: list[pathlib.Path]) -> None:
 
 
 def show_training(axis: plt.Axes, folder: pathlib.Path) -> None:
-    files = sorted(folder.glob('*/vis_data/scalars.json'))
-    lines = [json.loads(line) for path in files for line in path.read_text().splitlines()]
-    losses = pd.DataFrame([line for line in lines if 'loss' in line]).drop_duplicates('step', keep='last').sort_values('step')
+    losses = pd.DataFrame([line for line in read_run_log(folder) if 'loss' in line])
     for name in ('random_1', 'random_2', 'max'):
         axis.plot(losses['step'], losses[f'loss_{name}'], label=name.replace('_1', '').replace('_2', ' (second)'))
     axis.set(title='2  one supernet learns', xlabel='iteration', ylabel='loss of a subnet')
@@ -61,15 +61,14 @@ def show_training(axis: plt.Axes, folder: pathlib.Path) -> None:
 
 def show_subnets(axis: plt.Axes, folder: pathlib.Path) -> None:
     ranking = pd.read_csv(folder / 'ranking.csv')
-    best = json.loads((folder / 'best.json').read_text())['best'][TASK]
     axis.scatter(ranking['flops'] / 1e9, ranking[TASK], s=2, alpha=0.3, linewidths=0)
-    winners = ranking[ranking['arch'].isin(entry['arch'] for entry in best.values())]
-    axis.scatter(winners['flops'] / 1e9, winners[TASK], s=60, marker='*', color='tab:red', label='best of its budget')
+    winners = read_winners(folder)
+    axis.scatter(winners['flops'] / 1e9, winners['similarity'], s=60, marker='*', color='tab:red', label='best of its budget')
     axis.set(title=f'3  all {len(ranking):,} subnets, ranked', xlabel='multiply-adds / 1e9', ylabel='similarity (0 is best)')
     axis.legend(loc='lower right')
 
 
-def show_boxes(axis: plt.Axes, folder: pathlib.Path, paths: list[pathlib.Path], scale: int = 2) -> None:
+def show_boxes(axis: plt.Axes, folder: pathlib.Path, paths: list[pathlib.Path]) -> None:
     model = init_detector(str(folder / 'detector.py'), str(latest_checkpoint(folder)), device='cpu')
     images = [np.asarray(Image.open(path).convert('RGB')) for path in paths]
     axis.imshow(tile(images, 2))
@@ -93,7 +92,7 @@ def take_screenshot(page: pathlib.Path, out: pathlib.Path) -> None:
     options = webdriver.ChromeOptions()
     for argument in ('--headless=new', '--no-sandbox', '--window-size=1280,980'):
         options.add_argument(argument)
-    with webdriver.Chrome(options=options) as browser:
+    with webdriver.Chrome(options=options, service=Service(shutil.which('chromedriver'))) as browser:
         browser.get(page.resolve().as_uri())
         browser.save_screenshot(str(out))
 

@@ -18,7 +18,6 @@ from typing import Any
 import cv2
 import torch
 from mmengine.config import Config, DictAction
-from mmengine.runner import Runner
 from mmengine.utils import get_installed_path
 
 from gaia_ssl.allocator import keep_freed_memory
@@ -93,7 +92,9 @@ def check_option_names(config: Config, options: Mapping[str, Any]) -> None:
 
     mmengine would ignore it.
     """
-    known = {*config, *inspect.signature(Runner).parameters, 'sync_bn', 'auto_scale_lr', 'work_dir'}
+    from mmengine.runner import Runner  # here, for most calls have no options and some tools no Runner
+
+    known = {*config, *inspect.signature(Runner).parameters, 'sync_bn', 'auto_scale_lr'}
     for key in options:
         name = key.partition('.')[0]
         if name not in known:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import import_guard  # noqa: F401
 
+import pandas as pd
 from mmengine.config import Config
 
 from gaia_ssl import cli
@@ -69,16 +70,16 @@ def main() -> None:
     step(3, 'score all of its subnets on these images, without labels'
          + ('' if start_file else ' (under a minute on two idle cores)'))
     search(run / 'search', images, supernet, 'search_start.py' if start_file else 'search.py')
-    winners = json.loads((run / 'search' / 'best.json').read_text())['best']['c2-c5']
+    winners = read_winners(run / 'search')
     group = middle_group(winners) if start_file else GROUP
-    arch = winners[group]['arch']
+    [arch] = winners.loc[winners['group'] == group, 'arch']
     step(4, f'export the best of the group {group}, {arch}')
     backbone = export(run / 'export', images, supernet, arch, demo)
     step(5, "fine-tune Mask R-CNN from it on the demo scenes, with mmdet's own tool (2 to 3 minutes on two idle cores)")
     metrics = fine_tune(run / 'detector', backbone.with_name(f'{TASK}_small.py'))
 
     step(6, f'done in {(time.monotonic() - start) / 60:.1f} minutes')
-    console.print(winners_table(read_winners(run / 'search')))
+    console.print(winners_table(winners))
     console.print(f"""
 Report:            {run / 'search' / 'report.html'} (open it in a browser: pick a budget, get the subnet)
 Pareto picture:    {run / 'search' / 'pareto.png'}
@@ -139,9 +140,9 @@ def search(folder: Path, images: Path, supernet: Path, config: str) -> None:
         call(folder, TOOLS / 'search.py', CONFIGS / config, supernet, '--work-dir', folder, '--resume', '--data', images)
 
 
-def middle_group(winners: dict[str, dict]) -> str:
+def middle_group(winners: pd.DataFrame) -> str:
     """The group in the middle, by what its winner costs."""
-    return sorted(winners, key=lambda group: winners[group]['flops'])[len(winners) // 2]
+    return winners.sort_values('flops')['group'].iloc[len(winners) // 2]
 
 
 def export(folder: Path, images: Path, supernet: Path, arch: str, demo: Path) -> Path:

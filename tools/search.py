@@ -61,8 +61,8 @@ def main() -> None:
         settings.budgets = {**settings.get('budgets', {}), **{name: text for name, text in budgets.items() if text}}
         if 'test_cfg.group_edges' not in (arguments.cfg_options or {}):
             settings.pop('group_edges', None)
-    checkpoint = load_checkpoint(arguments.checkpoint)  # refuses a bad file before anything is written
-    settle_for_search(config, checkpoint, arguments.checkpoint)
+    load_checkpoint(arguments.checkpoint)  # refuse a bad file before anything is written
+    settle_for_search(config, arguments.checkpoint)
     cli.join_processes(arguments.launcher, TIMEOUT)
     config.merge_from_dict({'env_cfg.dist_cfg.timeout': TIMEOUT.total_seconds()})
     if os.environ.get('RANK', '0') == '0':

@@ -2,19 +2,9 @@
 
 _base_ = '../data/distill_start.py'
 
-view_pipeline = [
-    dict(type='RandomResizedCrop', scale=128, crop_ratio_range=(0.2, 1.0), backend='pillow'),
-    dict(
-        type='RandomApply',
-        transforms=[dict(type='ColorJitter', brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)],
-        prob=0.8),
-    dict(type='RandomFlip', prob=0.5),
-]
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='MultiView', num_views=1, transforms=[view_pipeline]),
-    dict(type='PackInputs'),
-]
+train_pipeline = _base_.train_pipeline
+view_pipeline = train_pipeline[1]['transforms'][0]
+view_pipeline[0]['scale'] = 128  # of RandomResizedCrop
 train_dataloader = dict(num_workers=2, pin_memory=False, dataset=dict(pipeline=train_pipeline))
 custom_hooks = [
     dict(type='gaia_ssl.SandwichSamplerHook', sandwich='random+random+max'),

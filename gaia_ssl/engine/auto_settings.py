@@ -10,8 +10,10 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
 
+from gaia_ssl.checkpoint import load_checkpoint
 from gaia_ssl.errors import UserError
 from gaia_ssl.models.algorithms.distill import SupernetDistill
+from gaia_ssl.models.pretrained_checkpoint import PretrainedResNet as PretrainedCheckpoint
 from gaia_ssl.models.pretrained_checkpoint import read_pretrained
 from gaia_ssl.models.supernet_meta import read_supernet_meta
 from gaia_ssl.models.teachers import PretrainedResNet
@@ -101,8 +103,12 @@ def suitable(images: int, processes: int, gpu: bool, distilled: bool, batch_size
         interval=max(1, min(100, each // 2)))
 
 
-def fill_from_start(config: Config) -> None:
+def fill_from_start(config: Config, start: PretrainedCheckpoint | None) -> None:
     """Let a teacher whose checkpoint is ``'auto'`` be the network that the supernet starts from; find its ``feat_dim='auto'``.
+
+    Args:
+        config: Of a training; changed in place.
+        start: The network that its supernet starts from, if there is one.
 
     Raises:
         UserError: If there is no start, or the teacher is no ResNet, whose ``feat_dim`` has to be given.
@@ -112,16 +118,17 @@ def fill_from_start(config: Config) -> None:
     if not isinstance(teacher, dict):
         return
     if teacher.get('checkpoint') == AUTO:
-        start = model.backbone.get('init_cfg') or {}
-        if start.get('type') != 'Pretrained':
+        if start is None:
             raise UserError("the teacher is 'auto', the network that the supernet starts from, and there is none; say --start "
                             'FILE, or model.teacher.checkpoint=FILE')
-        teacher['checkpoint'] = start['checkpoint']
+        teacher['checkpoint'] = start.path
     if model.get('feat_dim') == AUTO:
         if MODELS.get(teacher['type']) is not PretrainedResNet:
             raise UserError(f"feat_dim is 'auto', which only a PretrainedResNet tells, but the teacher is a {teacher['type']}; "
                             "set model.feat_dim to the length of the teacher's pooled feature")
-        model.feat_dim = read_pretrained(teacher['checkpoint']).arch.out_channels[-1]
+        if start is None or teacher['checkpoint'] != start.path:
+            start = read_pretrained(teacher['checkpoint'])
+        model.feat_dim = start.arch.out_channels[-1]
 
 
 def fill_from_checkpoint(config: Config, checkpoint: dict[str, Any], path: str) -> None:
@@ -130,25 +137,31 @@ def fill_from_checkpoint(config: Config, checkpoint: dict[str, Any], path: str) 
     Raises:
         UserError: If it is not a supernet's, or does not say which teacher it has.
     """
-    model: Any = config.get('model', {})
-    backbone, teacher = model.get('backbone', {}), model.get('teacher')
-    asks_teacher = isinstance(teacher, dict) and teacher.get('checkpoint') == AUTO
-    if not (asks_teacher or AUTO in (backbone.get('space'), model.get('queue_len'), model.get('feat_dim'))):
+    if not _asks_checkpoint(config):
         return
-    meta, state = read_supernet_meta(checkpoint, path), checkpoint['state_dict']
-    if backbone.get('space') == AUTO:
-        backbone.space = meta['space'].to_dict()
-    if asks_teacher:
+    meta, state, model = read_supernet_meta(checkpoint, path), checkpoint['state_dict'], config.model
+    if model.backbone.get('space') == AUTO:
+        model.backbone.space = meta['space'].to_dict()
+    teacher = model.get('teacher')
+    if isinstance(teacher, dict) and teacher.get('checkpoint') == AUTO:
         teacher['checkpoint'] = _teacher_checkpoint(checkpoint, path)
     for name, weight, dimension in (('queue_len', 'queue', 1), ('feat_dim', 'neck.fc.weight', 0)):
         if model.get(name) == AUTO and getattr(state.get(weight), 'ndim', 0) == 2:
             model[name] = state[weight].shape[dimension]
 
 
-def settle_for_search(config: Config, checkpoint: dict[str, Any], path: str) -> None:
-    """As :func:`fill_from_checkpoint`; what only training needs gets a number that nobody reads."""
-    fill_from_checkpoint(config, checkpoint, path)
+def settle_for_search(config: Config, path: str) -> None:
+    """As :func:`fill_from_checkpoint`, which is read if need be; what only training needs gets a number that nobody reads."""
+    if _asks_checkpoint(config):
+        fill_from_checkpoint(config, load_checkpoint(path), path)
     fill_auto(config, images=1)
+
+
+def _asks_checkpoint(config: Config) -> bool:
+    model: Any = config.get('model', {})
+    return AUTO in (model.get('queue_len'), model.get('feat_dim'),
+                    *(part.get(name) for part, name in ((model.get('backbone'), 'space'), (model.get('teacher'), 'checkpoint'))
+                      if isinstance(part, dict)))
 
 
 def _teacher_checkpoint(checkpoint: dict[str, Any], path: str) -> str:

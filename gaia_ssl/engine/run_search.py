@@ -11,7 +11,6 @@ from typing import Any
 import pandas as pd
 from mmengine.config import Config
 
-from gaia_ssl.checkpoint import load_checkpoint
 from gaia_ssl.engine.auto_settings import settle_for_search
 from gaia_ssl.engine.build_runner import build_runner
 from gaia_ssl.engine.loops.task_aware_search_loop import SCORES
@@ -55,6 +54,6 @@ def run_search(config: Config, checkpoint: str, folder: str | os.PathLike, tasks
     config.test_cfg.update(checkpoint=checkpoint, tasks=list(tasks), **settings)
     if images is not None:
         config.test_dataloader.dataset.update(data_root=images, data_prefix='')
-    settle_for_search(config, load_checkpoint(checkpoint), checkpoint)
+    settle_for_search(config, checkpoint)
     build_runner(config).test()
     return read_ranking(folder / 'ranking.csv', tasks)

@@ -45,13 +45,13 @@ def set_start(config: Config, start: str | None = None, checkpoint: dict[str, An
         backbone.pop('init_cfg', None)
         fill_from_checkpoint(config, checkpoint, config.load_from)
         return
-    fill_from_start(config)
     path = pretrained_checkpoint(backbone.get('init_cfg'))
-    if path is None:
+    pretrained = read_pretrained(path) if path is not None else None
+    fill_from_start(config, pretrained)
+    if pretrained is None:
         if 'space' in backbone:
             ArchSpace.read(backbone.space)  # refuses 'auto', which only a start can tell
         return
-    pretrained = read_pretrained(path)
     if backbone.space == AUTO:
         backbone.space = ArchSpace.inside(pretrained.arch).to_dict()
     check_start(pretrained, ArchSpace.read(backbone.space).max, backbone.get('stem_kernel', 7), backbone.get('in_channels', 3))

@@ -66,6 +66,11 @@ def check_size(arch: Arch, stem_kernel: int, state: Mapping[str, Tensor], path: 
                         'the checkpoint as it was written')
 
 
+def behind(prefix: str, state: Mapping[Any, Any]) -> dict[str, Any]:
+    """What keys of ``state`` begin with ``prefix``, without it."""
+    return {str(key)[len(prefix):]: value for key, value in state.items() if str(key).startswith(prefix)}
+
+
 def check_weights(state: Mapping[Any, Any], path: str) -> None:
     """Whether a backbone can compute with ``state``.
 

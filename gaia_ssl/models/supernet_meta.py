@@ -8,7 +8,7 @@ from gaia_ssl.errors import UserError
 from gaia_ssl.models.algorithms.distill import SupernetDistill
 from gaia_ssl.models.algorithms.supernet import Supernet
 from gaia_ssl.models.backbones import DynamicResNet
-from gaia_ssl.models.checkpoint_values import check_described, check_size, check_weights
+from gaia_ssl.models.checkpoint_values import behind, check_described, check_size, check_weights
 from gaia_ssl.models.normalisation import normalisation_of
 from gaia_ssl.space import ArchSpace
 
@@ -54,8 +54,7 @@ def student_backbone(checkpoint: dict[str, Any], path: str) -> DynamicResNet:
         UserError: As :func:`read_supernet_meta`, or if a weight is missing, misshapen or no number to compute with.
     """
     meta = read_supernet_meta(checkpoint, path)
-    prefix = 'backbone.'
-    state = {key[len(prefix):]: value for key, value in checkpoint['state_dict'].items() if str(key).startswith(prefix)}
+    state = behind('backbone.', checkpoint['state_dict'])
     check_weights(state, path)
     check_size(meta['space'].max, meta['stem_kernel'], state, path)
     backbone = DynamicResNet(meta['space'], stem_kernel=meta['stem_kernel'])

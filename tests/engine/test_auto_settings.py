@@ -4,6 +4,7 @@ from mmengine.config import Config
 
 from gaia_ssl.engine.auto_settings import fill_auto, fill_from_checkpoint, fill_from_start, settle_for_search, suitable
 from gaia_ssl.errors import UserError
+from gaia_ssl.models.pretrained_checkpoint import read_pretrained
 from tests import tiny
 from tests.models import layouts
 
@@ -52,13 +53,13 @@ def test_the_teacher_is_the_start(tmp_path):
     torch.save(layouts.resnet().state_dict(), tmp_path / 'net.pth')
     config = Config.fromfile(CONFIGS / 'distill_start.py')
     with pytest.raises(UserError, match='say --start FILE'):
-        fill_from_start(config)
-    config.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'net.pth'))
-    fill_from_start(config)
+        fill_from_start(config, None)
+    start = read_pretrained(tmp_path / 'net.pth')
+    fill_from_start(config, start)
     assert config.model.teacher.checkpoint == str(tmp_path / 'net.pth') and config.model.feat_dim == 4 * 64
     config.model.update(feat_dim='auto', teacher=dict(type='mmpretrain.VisionTransformer', checkpoint='a.pth'))
     with pytest.raises(UserError, match="set model.feat_dim to the length of the teacher's pooled feature"):
-        fill_from_start(config)
+        fill_from_start(config, start)
 
 
 def test_a_checkpoint_says_what_its_model_is(tmp_path):
@@ -66,12 +67,12 @@ def test_a_checkpoint_says_what_its_model_is(tmp_path):
     path = tiny.save_supernet(tmp_path / 'supernet.pth', method=tiny.distillation(teacher), stem_kernel=7)
     checkpoint = torch.load(path, weights_only=True)
     config = Config.fromfile(CONFIGS / 'distill_start.py')
-    settle_for_search(config, checkpoint, str(path))
+    settle_for_search(config, str(path))
     assert config.model.teacher.checkpoint == teacher['checkpoint'] and config.model.feat_dim == 64
     assert config.model.backbone.space == tiny.SPACE.to_dict() and "'auto'" not in str(config.to_dict())
     config = Config.fromfile(CONFIGS / 'mocov2_start.py')
     path = tiny.save_supernet(tmp_path / 'moco.pth', stem_kernel=7)
-    settle_for_search(config, torch.load(path, weights_only=True), str(path))
+    settle_for_search(config, str(path))
     assert config.model.queue_len == 20 and "'auto'" not in str(config.to_dict())
     for wrong in (None, [], dict(config='nothing'), dict(config=dict(checkpoint=3))):
         checkpoint['meta']['gaia_ssl']['teacher'] = wrong

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gaia_ssl.checkpoint import load_checkpoint
 from gaia_ssl.errors import UserError
-from gaia_ssl.models.checkpoint_values import check_weights
+from gaia_ssl.models.checkpoint_values import behind, check_weights
 from gaia_ssl.models.pretrained_checkpoint import local_file, read_foreign_checkpoint
 from gaia_ssl.space import Arch
 
@@ -28,7 +28,7 @@ def read_backbone(path: str | os.PathLike, arch: Arch, prefix: str | None = None
             compute with; if there is nothing behind ``prefix``.
     """
     if prefix:
-        return _behind(prefix, read_foreign_checkpoint(str(path)), str(path))
+        return _read_behind(prefix, read_foreign_checkpoint(str(path)), str(path))
     checkpoint = load_checkpoint(local_file(str(path)))
     meta = checkpoint.get('meta', {}).get('gaia_ssl')
     if not isinstance(meta, dict) or 'arch' not in meta or 'state_dict' not in checkpoint:
@@ -39,10 +39,10 @@ def read_backbone(path: str | os.PathLike, arch: Arch, prefix: str | None = None
     return checkpoint['state_dict']
 
 
-def _behind(prefix: str, checkpoint: dict[str, Any], path: str) -> dict[str, Tensor]:
+def _read_behind(prefix: str, checkpoint: dict[str, Any], path: str) -> dict[str, Tensor]:
     prefix = prefix.rstrip('.') + '.'
     weights = checkpoint.get('state_dict', checkpoint)
-    state = {str(key)[len(prefix):]: value for key, value in weights.items() if str(key).startswith(prefix)}
+    state = behind(prefix, weights)
     if not state:
         found = ', '.join(map(str, list(weights)[:3]))
         raise UserError(f"{path}: has no key that begins with prefix='{prefix}', but {found}, …")

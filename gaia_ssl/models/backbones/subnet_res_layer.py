@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from gaia_ssl.models.backbones.bottleneck_resnet import keep_norms_in_eval, make_stage, pretrained_checkpoint, pretrained_prefix
 from gaia_ssl.models.backbones.exported import load_strictly, read_backbone
+from gaia_ssl.models.checkpoint_values import behind
 from gaia_ssl.registry import MODELS
 from gaia_ssl.space import Arch
 
@@ -69,8 +70,7 @@ class SubnetResLayer(BaseModule):
         if path is None:
             super().init_weights()
             return
-        stage, weights = 'layer4.', read_backbone(path, self.arch, pretrained_prefix(self.init_cfg))
-        state = {name.removeprefix(stage): value for name, value in weights.items() if name.startswith(stage)}
+        state = behind('layer4.', read_backbone(path, self.arch, pretrained_prefix(self.init_cfg)))
         load_strictly(self.layer4, state, path, f"stage 4 of the arch '{self.arch}'")
         self._is_init = True
 

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from gaia_ssl.errors import UserError
+from gaia_ssl.models.checkpoint_values import behind
 from gaia_ssl.models.pretrained_checkpoint import read_foreign_checkpoint
 from gaia_ssl.registry import MODELS
 
@@ -66,7 +67,7 @@ def load_weights(network: nn.Module, path: str) -> None:
         UserError: If the file cannot be read, or a weight is missing, left over or of another shape.
     """
     found, own = dict(_tensors(read_foreign_checkpoint(path))), set(network.state_dict())
-    candidates = [(prefix, _below(prefix, names)) for names in (found, _renamed(found)) for prefix in _prefixes(names, own)]
+    candidates = [(prefix, behind(prefix, names)) for names in (found, _renamed(found)) for prefix in _prefixes(names, own)]
     _, state = max(candidates, key=lambda pair: (len(own & pair[1].keys()), 'teacher' in pair[0]), default=('', {}))
     missing = sorted(name for name in own - state.keys() if not name.endswith('num_batches_tracked'))
     left = sorted(name for name in state.keys() - own if not _HEADS.match(name))
@@ -108,7 +109,3 @@ def _prefixes(found: Mapping[str, Tensor], own: set[str]) -> list[str]:
     longest = max(own, key=len)
     return list(dict.fromkeys(name[:-len(longest)] for name in found
                               if name.endswith(longest) and name[:-len(longest)][-1:] in ('', '.')))
-
-
-def _below(prefix: str, found: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name[len(prefix):]: value for name, value in found.items() if name.startswith(prefix)}
