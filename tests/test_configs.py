@@ -17,7 +17,7 @@ from tests import tiny
 
 CONFIGS = sorted(path for path in (tiny.ROOT / 'configs').glob('*/*.py')
                  if path.parent.name not in ('_base_', 'downstream'))  # tests/export has those
-SEARCH = [path for path in CONFIGS if 'test_cfg' in path.read_text(encoding='utf-8')]
+SEARCH = [path for path in CONFIGS if '_base_/search' in path.read_text(encoding='utf-8')]
 TRAINING = [path for path in CONFIGS if path.parent.name == 'data' or path.stem.startswith('train')]
 
 

@@ -40,7 +40,7 @@ RESOLUTION = 128
 GROUP = '70-100M'
 """Of the demo's own supernet; one inside a pretrained ResNet has groups of its own."""
 TASK = 'coco-mask-rcnn'
-SHOWN = ('(train)', '(val)', '(test)', 'settings for', 'Started from', 'RankMe', 'multiply-adds', 'minutes, by',
+SHOWN = ('(train)', '(val)', '(test)', 'settings for', 'Started from', ': rankme ', 'multiply-adds', 'minutes, by',
          'archs/s', 'WARNING - unreadable', 'cannot read', 'calibrating', 'verified:', 'bbox_mAP')
 console = PlainConsole(100)
 
@@ -64,6 +64,8 @@ def main() -> None:
 
     if start_file:
         step(2, f'let a supernet inside {start_file.name} learn from it on these images, without labels')
+        console.print('RankMe, how many dimensions embeddings use, is at first that of a random projection of good features,\n'
+                      "then that of predictions of the source's: it may fall while subnets get better.")
     else:
         step(2, 'train one supernet on these images, without labels (2 to 3 minutes on two idle cores)')
     supernet = train(run / 'supernet', images, start_file)
