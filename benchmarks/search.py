@@ -14,7 +14,8 @@ from mmpretrain.registry import MODELS
 
 from gaia_ssl import DATA_SPACE
 from gaia_ssl.allocator import keep_freed_memory
-from gaia_ssl.search import TASKS, ForwardEvaluator, PrefixEvaluator
+from gaia_ssl.search import MEASURES, TASKS, ForwardEvaluator, PrefixEvaluator
+from gaia_ssl.search.task import quantities_of
 from gaia_ssl.space import ArchTree
 
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
@@ -24,6 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--dtype', choices=['float32', 'bfloat16'], default='float32')
     parser.add_argument('--task', choices=TASKS, default='c5')
+    parser.add_argument('--measure', choices=MEASURES, default='paper')
     parser.add_argument('--images', type=int, default=16)
     parser.add_argument('--units', type=int, default=3, help='adjacent subtrees of 117 archs to walk')
     parser.add_argument('--archs', type=int, default=12, help='archs to run one by one, drawn at random')
@@ -38,7 +40,8 @@ def main() -> None:
         type='gaia_ssl.SupernetMoCo', queue_len=64, backbone=dict(type='gaia_ssl.DynamicResNet', space=DATA_SPACE),
         neck=dict(type='mmpretrain.MoCoV2Neck', hid_channels=2048, out_channels=128),
         head=dict(type='mmpretrain.ContrastiveHead', loss=dict(type='mmpretrain.CrossEntropyLoss')))).to(DEVICE)
-    settings = dict(model=model, features=TASKS[arguments.task], dtype=getattr(torch, arguments.dtype))
+    settings = dict(model=model, quantities=quantities_of([arguments.task], arguments.measure),
+                    dtype=getattr(torch, arguments.dtype))
     walker, plain = PrefixEvaluator(**settings), ForwardEvaluator(**settings)
     images = torch.randn(arguments.images, 3, 224, 224, device=DEVICE)
     tree = ArchTree(list(DATA_SPACE))

@@ -179,8 +179,8 @@ def write_config(path: pathlib.Path, data: pathlib.Path, epochs: int = 2, batch_
                 dict(type='PackInputs'),
             ])),
         test_evaluator=[],
-        test_cfg=dict(type='gaia_ssl.TaskAwareSearchLoop', tasks=['c2-c5', 'z'], archs=4, group_edges=list(EDGES),
-                      resolution=32, dtype='float32'),
+        test_cfg=dict(type='gaia_ssl.TaskAwareSearchLoop', tasks=['c2-c5', 'z'], measure='paper', archs=4,
+                      group_edges=list(EDGES), resolution=32, dtype='float32'),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     if method == 'distill':

@@ -8,11 +8,13 @@ overall and within budget groups, stand beside those of FLOPs and params alone.
 """
 
 import argparse
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
 import import_guard  # noqa: F401
 
+import numpy as np
 import pandas as pd
 import torch
 from mmengine.config import Config
@@ -32,13 +34,14 @@ from gaia_ssl.models.supernet_meta import read_supernet_meta, student_backbone
 from gaia_ssl.search.outcome import read_found
 from gaia_ssl.search.rank_plots import plot_scores
 from gaia_ssl.search.ranking import read_ranking
-from gaia_ssl.search.task import TASKS
+from gaia_ssl.search.task import MEASURES, TASKS
 from gaia_ssl.terminal import PlainConsole, one_line
 
 KEEP_BYTES = 4e9
 """Images are kept decoded in memory if they take no more than this."""
 RESULTS = ('subnets.csv', 'correlations.csv', 'correlations.json', 'scatter.png',
-           *(f'search/{name}' for name in SEARCH_FILES), *(f'scores/{score}.csv' for score in SCORES))
+           *(f'{folder}/{name}' for folder in ('search', *(f'search_{measure}' for measure in MEASURES))
+             for name in SEARCH_FILES), *(f'scores/{score}.csv' for score in SCORES))
 
 
 def main() -> None:
@@ -52,19 +55,19 @@ def main() -> None:
         source = read_found(Path(arguments.ranking).parent).get('checkpoint_sha256')
         if source not in (None, file_hash(arguments.checkpoint)):
             raise UserError(f'{arguments.ranking}: of another checkpoint than {arguments.checkpoint}; search this one')
-    archs = choose_archs(own, ranking, space, arguments.num, arguments.seed, say)
+    groups = space_groups(config, space, meta['stem_kernel']) if config is not None else None
+    archs = choose_archs(own, ranking, None if meta is None else groups_of_space(config, meta), space, arguments, say)
     judge = make_judge(arguments, meta, config) if arguments.score else None
     folder = Path(arguments.work_dir or (config.work_dir if config else 'work_dirs/rank_correlation'))
     claim_folder(folder, *RESULTS, resume=arguments.resume, overwrite=arguments.overwrite)
 
     if ranking is None:
-        settings = dict(archs=sorted(map(str, archs)), group_edges=space_groups(config, space, meta['stem_kernel']).edges,
-                        budgets=None, latency_table=None)
+        settings = dict(archs=sorted(map(str, archs)), group_edges=groups.edges, budgets=None, latency_table=None)
         if arguments.num_images is not None:
             settings['num_images'] = arguments.num_images
-        ranking = run_search(config, arguments.checkpoint, folder / 'search', arguments.tasks or list(TASKS), settings)
+        ranking = search(config, arguments, folder, settings)
     table = pd.DataFrame(dict(arch=list(map(str, archs)))).merge(ranking, on='arch')
-    tasks = [task for task in TASKS if task in table]
+    tasks = [name for name in ranking if name.split()[0] in TASKS]
     labels = {}
     if own is not None:
         table = table.merge(own, on='arch')
@@ -95,6 +98,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('checkpoint', nargs='?', metavar='CHECKPOINT', help='checkpoint of the supernet')
     parser.add_argument('--num', type=int, default=50, metavar='N', help='subnets to sample (default: %(default)s)')
     parser.add_argument('--tasks', nargs='+', choices=list(TASKS), help='tasks to correlate (default: all)')
+    parser.add_argument('--measures', nargs='+', choices=list(MEASURES), metavar='NAME',
+                        help=f"search by each of these: {', '.join(MEASURES)} (default: as the config says)")
     parser.add_argument('--score', nargs='+', choices=list(SCORES),
                         help='how to score subnets (default: knn); linear, semi-1 and semi-10 (1 and 10 %% of the labels) are '
                         'logistic regressions on frozen features')
@@ -139,14 +144,37 @@ def read_supernet(arguments: argparse.Namespace) -> tuple[Config, dict, dict] | 
     return config, checkpoint, read_supernet_meta(checkpoint, arguments.checkpoint)
 
 
-def choose_archs(own: pd.DataFrame | None, ranking: pd.DataFrame | None, space: ArchSpace | None, num: int, seed: int,
-                 say: Callable[[str], None]) -> list[Arch]:
-    """Those of the user's own scores (and the ranking, if there is one); or ``num`` of the ranking or the space."""
+def search(config: Config, arguments: argparse.Namespace, folder: Path, settings: dict) -> pd.DataFrame:
+    """The ranking by the config's measure; or by each of ``--measures``, whose tasks are named e.g. ``z (paper)``."""
+    tasks = arguments.tasks or list(TASKS)
+    if not arguments.measures:
+        return run_search(config, arguments.checkpoint, folder / 'search', tasks, settings)
+    rankings = [run_search(config, arguments.checkpoint, folder / f'search_{measure}', tasks, dict(settings, measure=measure))
+                .rename(columns={task: f'{task} ({measure})' for task in tasks}) for measure in arguments.measures]
+    costs = ['arch', 'group', 'flops', 'params']
+    return functools.reduce(lambda table, other: table.merge(other, on=costs), rankings)
+
+
+def groups_of_space(config: Config, meta: dict) -> np.ndarray:
+    """The budget group of each arch of the space, by number; -1 outside all groups."""
+    space, stem_kernel = meta['space'], meta['stem_kernel']
+    flops = space.costs(config.test_cfg.get('resolution', 224), stem_kernel)['flops']
+    return space_groups(config, space, stem_kernel).assign(flops)
+
+
+def choose_archs(own: pd.DataFrame | None, ranking: pd.DataFrame | None, groups: np.ndarray | None, space: ArchSpace | None,
+                 arguments: argparse.Namespace, say: Callable[[str], None]) -> list[Arch]:
+    """Those of the user's own scores (and the ranking, if there is one); or ``--num`` of the ranking or the space."""
+    num, seed = arguments.num, arguments.seed
     if own is None:
-        candidates = space if ranking is None else sorted(map(Arch.parse, ranking['arch']), key=lambda arch: arch.numbers)
+        if ranking is None:
+            candidates, names = space, groups
+        else:
+            ranking = ranking.assign(arch=list(map(Arch.parse, ranking['arch']))).sort_values('arch')
+            candidates, names = ranking['arch'].tolist(), ranking['group']
         if len(candidates) < num:
             say(f'there are only {len(candidates)} subnets; taking all')
-        archs = draw_archs(candidates, num, seed)
+        archs = draw_archs(candidates, names, num, seed)
     else:
         scored = own['arch'] if ranking is None else own['arch'][own['arch'].isin(ranking['arch'])]
         if not len(scored):

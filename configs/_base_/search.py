@@ -1,7 +1,7 @@
 """What the search configs share: all archs on 1,024 images at 224 px."""
 
 test_dataloader = dict(
-    batch_size=32,
+    batch_size=64,
     num_workers=4,
     sampler=dict(type='DefaultSampler', shuffle=False),
     collate_fn=dict(type='default_collate'),

@@ -18,3 +18,10 @@ def in_batches(indices: list[int], size: int) -> list[list[int]]:
     if len(batches) > 1 and len(batches[-1]) == 1:
         batches[-2:] = [batches[-2] + batches[-1]]
     return batches
+
+
+def in_even_batches(indices: list[int], size: int) -> list[list[int]]:
+    """``indices`` in as few batches of at most ``size`` as hold them, whose sizes differ by one at most."""
+    count = -(-len(indices) // size)
+    bounds = [index * len(indices) // count for index in range(count + 1)]
+    return [indices[start:stop] for start, stop in zip(bounds, bounds[1:], strict=False)]

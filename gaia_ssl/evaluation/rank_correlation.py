@@ -86,10 +86,20 @@ def correlate(table: pd.DataFrame, predictors: Sequence[str], score: str, baseli
     return pd.DataFrame(records)
 
 
-def draw_archs(candidates: Sequence[Arch], num: int, seed: int) -> list[Arch]:
-    """``num`` distinct ones, uniformly (all if there are no more); a larger draw of the same seed contains a smaller."""
+def draw_archs(candidates: Sequence[Arch], groups: Sequence, num: int, seed: int) -> list[Arch]:
+    """``num`` distinct ones (all if there are no more), as many of each group as of any other, as far as it has them.
+
+    Uniform within a group; a larger draw of the same seed contains a smaller.
+
+    Args:
+        candidates: The archs.
+        groups: Of each; those outside all groups count as one.
+        num: How many.
+        seed: Of the draw.
+    """
     order = np.random.Generator(np.random.Philox(key=[seed, 0])).permutation(len(candidates))
-    return [candidates[index] for index in order[:num]]
+    turns = pd.Series(np.asarray(groups)[order]).groupby(np.asarray(groups)[order]).cumcount()
+    return [candidates[order[index]] for index in np.argsort(turns, kind='stable')[:num]]
 
 
 def groups_of(table: pd.DataFrame) -> dict[str, pd.DataFrame]:

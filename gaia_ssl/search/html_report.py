@@ -10,7 +10,7 @@ import json
 import os
 import re
 import string
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -28,14 +28,14 @@ _WINNER_NUMBERS = ('flops', 'params', 'latency_ms', 'similarity', 'low', 'high',
                    'most_flops_similarity', 'random_similarity')
 
 
-def write_html_report(path: str | os.PathLike, ranking: pd.DataFrame, tasks: Sequence[str], winners: pd.DataFrame,
+def write_html_report(path: str | os.PathLike, ranking: pd.DataFrame, tasks: Mapping[str, str], winners: pd.DataFrame,
                       resolution: int, title: str, subtitle: str, export_command: str) -> None:
     """Write the page.
 
     Args:
         path: The HTML file.
         ranking: As :func:`gaia_ssl.search.ranking.make_ranking` makes it; a column ``latency_ms`` is one more cost.
-        tasks: The tasks to offer, columns of ``ranking``.
+        tasks: The tasks to offer, columns of ``ranking``, and what the similarity of each is.
         winners: A row a task and group: ``task``, ``group``, ``arch``, ``flops``, ``params``, optionally ``latency_ms``,
             ``similarity`` with its 95 % interval ``low`` and ``high``, ``tied`` (how many archs cannot be told from it),
             ``half_agreement`` (Spearman between halves of the images), ``most_flops_similarity``, ``random_similarity``.
@@ -63,7 +63,7 @@ def write_html_report(path: str | os.PathLike, ranking: pd.DataFrame, tasks: Seq
         temporary.write_text(text, encoding='utf-8', newline='\n')
 
 
-def report_data(ranking: pd.DataFrame, tasks: Sequence[str], winners: pd.DataFrame, resolution: int,
+def report_data(ranking: pd.DataFrame, tasks: Mapping[str, str], winners: pd.DataFrame, resolution: int,
                 export_command: str) -> dict:
     """What the page embeds, as JSON takes it: columns packed, the archs as positions in each dimension's choices."""
     numbers = np.array([re.split('[-x]', arch) for arch in ranking['arch']], dtype=np.int64).reshape(-1, len(COLUMNS))
@@ -74,7 +74,7 @@ def report_data(ranking: pd.DataFrame, tasks: Sequence[str], winners: pd.DataFra
         exportCommand=export_command,
         dimensions=[_pack_choices(name, column) for name, column in zip(COLUMNS, numbers.T, strict=True)],
         costs=[dict(name=name, **pack(ranking[name])) for name in ('flops', 'params', 'latency_ms') if name in ranking],
-        tasks=[dict(name=task, use=_USES.get(task, ''), **pack(ranking[task])) for task in tasks],
+        tasks=[dict(name=task, use=_USES.get(task, ''), title=title, **pack(ranking[task])) for task, title in tasks.items()],
         winners=[dict(task=row['task'], group=row['group'], arch=row['arch'], index=positions.get(row['arch'], -1),
                       **{name: _number(row.get(name)) for name in _WINNER_NUMBERS})
                  for row in winners.to_dict('records')],

@@ -20,13 +20,14 @@ from gaia_ssl.search.node_scores import NodeScores
 from gaia_ssl.search.ranking import make_ranking
 from gaia_ssl.search.report import plot_pareto
 from gaia_ssl.search.selection import Selection
-from gaia_ssl.search.task import TASKS
+from gaia_ssl.search.task import measure_for, similarity_label
+from gaia_ssl.search.task_scores import TaskScores
 from gaia_ssl.search.trust import assess_winners
 
 FILES = ('ranking.csv', 'best.json', 'pareto.png', 'report.html')
 
 
-def write_outcome(folder: pathlib.Path, selection: Selection, scores: NodeScores, tasks: Sequence[str],
+def write_outcome(folder: pathlib.Path, selection: Selection, scores: NodeScores, tasks: Sequence[str], measure: str | None,
                   found: dict[str, Any], resolution: int, seed: int) -> dict[str, float]:
     """Write the :data:`FILES`.
 
@@ -35,6 +36,7 @@ def write_outcome(folder: pathlib.Path, selection: Selection, scores: NodeScores
         selection: What was scored.
         scores: Of all images.
         tasks: The ranking is sorted by the first.
+        measure: What they are compared by; None is each task's own.
         found: How all this was found, in plain values, for ``best.json``: checkpoint, data, latency and the settings.
         resolution: Of the FLOPs.
         seed: Of the bootstrap.
@@ -42,12 +44,12 @@ def write_outcome(folder: pathlib.Path, selection: Selection, scores: NodeScores
     Returns:
         The similarity of each task's and group's winner, e.g. ``{'c2-c5/3-4G': -0.012}``.
     """
-    means = {feature: scores.mean(feature) for feature in found['features']}
-    ranking = make_ranking(selection.archs(), selection.groups, selection.costs, means, tasks)
+    measured = TaskScores(scores, selection.groups, measure)
+    ranking = make_ranking(selection.archs(), selection.groups, selection.costs, {task: measured.mean(task) for task in tasks},
+                           measured.means)
 
     def scores_of(task: str, positions: np.ndarray) -> np.ndarray:
-        rows = ranking.index.to_numpy()[positions]
-        return np.mean([scores.of(feature, rows) for feature in TASKS[task]], axis=0)
+        return measured.of(task, ranking.index.to_numpy()[positions])
 
     with atomic_path(folder / 'ranking.csv') as temporary:
         ranking.to_csv(temporary, index=False)
@@ -58,13 +60,14 @@ def write_outcome(folder: pathlib.Path, selection: Selection, scores: NodeScores
         best.setdefault(task, {})[group] = {name: _plain(value) for name, value in row.items()}
     with atomic_path(folder / 'best.json') as temporary:
         temporary.write_text(json.dumps(dict(best=best, search=found), indent=2), encoding='utf-8')
-    plot_pareto(ranking, tasks, folder / 'pareto.png', resolution)
+    labels = {task: similarity_label(task, measure_for(task, measure)) for task in tasks}
+    plot_pareto(ranking, labels, folder / 'pareto.png', resolution)
     checkpoint = os.fspath(found['checkpoint'])
     latency = f"; latency: {found['latency']}" if found['latency'] else ''
     export = ['gaia-ssl', 'export', checkpoint, '{arch}', '--data', os.fspath(found['data']), '--resolution',
               str(resolution), 'work_dirs/export']
     write_html_report(
-        folder / 'report.html', ranking, tasks, winners, resolution, title=f'Subnets of {os.path.basename(checkpoint)}',
+        folder / 'report.html', ranking, labels, winners, resolution, title=f'Subnets of {os.path.basename(checkpoint)}',
         subtitle=f"{len(ranking):,} archs scored on {found['images']:,} images in {found['dtype']}{latency}",
         export_command=' '.join(part if part == '{arch}' else shlex.quote(part) for part in export))
     return {f'{task}/{group}': row['similarity'] for task, groups in best.items() for group, row in groups.items()}

@@ -13,16 +13,18 @@ from matplotlib.ticker import EngFormatter
 from torch.utils.data import DataLoader
 
 from gaia_ssl.checkpoint import file_hash
-from gaia_ssl.datasets.batches import evenly_spaced, in_batches
+from gaia_ssl.datasets.batches import evenly_spaced, in_even_batches
 from gaia_ssl.errors import UserError
+from gaia_ssl.search.measures.paper import MAX_ELEMENTS, MAX_KEPT
 from gaia_ssl.search.selection import Selection
-from gaia_ssl.search.similarity import MAX_ELEMENTS, MAX_KEPT
 from gaia_ssl.space import ArchSpace, ArchTree
 from gaia_ssl.space.cost import feature_sizes
 
 
 class ImageBatches:
     """The images to score on, in batches that are always the same, as batch norm uses the batch's statistics.
+
+    As many batches as the batch size makes necessary, of about equal size.
 
     Args:
         dataloader: Gives data set, batch size, workers and collation. (It deals out images by process; here whole
@@ -39,14 +41,14 @@ class ImageBatches:
         self.num_images = len(self.indices)
         assert dataloader.batch_size is not None
         self.batch_size = dataloader.batch_size
-        self._batches = in_batches(self.indices, self.batch_size)
+        self._batches = in_even_batches(self.indices, self.batch_size)
 
     def __len__(self) -> int:
         return len(self._batches)
 
     def first_image(self, batch: int) -> int:
         """Position of a batch's first image among all."""
-        return batch * self.batch_size
+        return sum(map(len, self._batches[:batch]))
 
     def size(self, batch: int) -> int:
         """Images in a batch."""
@@ -71,7 +73,7 @@ class ImageBatches:
                           collate_fn=self._dataloader.collate_fn)
 
 
-def search_settings(checkpoint: str, model: dict[str, Any], batches: ImageBatches, tree: ArchTree, features: Sequence[str],
+def search_settings(checkpoint: str, model: dict[str, Any], batches: ImageBatches, tree: ArchTree, quantities: Sequence[str],
                     temperature: float, dtype: str, device: str) -> dict[str, Any]:
     """Everything that decides the scores, in plain values."""
     files = [(path, os.path.getsize(path)) for path in batches.paths()]
@@ -84,7 +86,7 @@ def search_settings(checkpoint: str, model: dict[str, Any], batches: ImageBatche
         batch_size=batches.batch_size,
         archs=len(tree),
         arch_list_sha256=hashlib.sha256(tree.numbers.astype('<i8').tobytes()).hexdigest(),
-        features=list(features),
+        quantities=list(quantities),
         temperature=temperature,
         dtype=dtype,
         device=device,

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from gaia_ssl.search.evaluator import SubnetEvaluator, Targets
-from gaia_ssl.search.node_scores import STAGE_OF, NodeScores
+from gaia_ssl.search.node_scores import NodeScores
+from gaia_ssl.search.task import STAGE_OF
 from gaia_ssl.space import Arch, ArchTree
 
 UnitScores = dict[str, np.ndarray]
-"""Feature -> ``(nodes that the unit owns, N)``, float32."""
+"""Quantity -> ``(nodes that the unit owns, N)``, float32."""
 
 
 class PrefixEvaluator(SubnetEvaluator):
@@ -27,11 +28,11 @@ class PrefixEvaluator(SubnetEvaluator):
 
     def score(self, images: Tensor, archs: Sequence[Arch]) -> Tensor:
         tree = ArchTree(archs)
-        scores = NodeScores(tree, self.features, len(images))
+        scores = NodeScores(tree, self.quantities, len(images))
         images = self.prepare(images)
         self.walk(images, self.teach(images), tree, range(tree.num_units),
                   lambda unit, values: scores.put(unit, 0, values))
-        rows = np.stack([scores.of(feature, tree.rows) for feature in self.features], axis=1)
+        rows = np.stack([scores.of(quantity, tree.rows) for quantity in self.quantities], axis=1)
         return torch.from_numpy(rows)
 
     def walk_batch(self, batch: int, images: Tensor, tree: ArchTree, units: Collection[int],
@@ -104,15 +105,16 @@ class _Walk:
 
     def score(self, stage: int, output: Tensor) -> None:
         """Score a node of the unit at hand, which owns it, as its first row is wanted."""
-        for feature in self.evaluator.features:
+        for feature, quantities in self.evaluator.quantities_by_feature.items():
             if STAGE_OF[feature] == stage:
-                student = self.evaluator.embed(self.neck, output) if feature == 'z' else output
-                self.scores[feature].append(self.evaluator.compare(feature, student, self.targets[feature]))
+                similarities = self.targets[feature].compare(self.evaluator.read(feature, self.neck, output))
+                for quantity, similarity in zip(quantities, similarities, strict=True):
+                    self.scores[quantity].append(similarity)
 
     def begin_unit(self) -> None:
         self.unit = next(self.units, None)
         self.unit_stop = None if self.unit is None else self.tree.unit_rows(self.unit)[1]
-        self.scores: dict[str, list[Tensor]] = {feature: [] for feature in self.evaluator.features}
+        self.scores: dict[str, list[Tensor]] = {quantity: [] for quantity in self.evaluator.quantities}
 
     def end_unit(self) -> None:
         nodes = [node for nodes in self.scores.values() for node in nodes]

@@ -16,27 +16,24 @@ from gaia_ssl.terminal import one_line
 
 
 def make_ranking(archs: Sequence[Arch], groups: np.ndarray, costs: Mapping[str, np.ndarray],
-                 scores: Mapping[str, np.ndarray], tasks: Sequence[str]) -> pd.DataFrame:
+                 tasks: Mapping[str, np.ndarray], quantities: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """The ranking, best first by the first task.
 
     Args:
         archs: A archs.
         groups: Name of each arch's group, or empty; ``(A,)``.
         costs: Columns of costs, each ``(A,)``.
-        scores: Each feature's similarity, mean over the images; ``(A,)``.
-        tasks: Tasks to add up from the features.
+        tasks: Each task's similarity, mean over the images; ``(A,)``.
+        quantities: What the similarities are made of, likewise.
 
     Returns:
-        A row an arch: ``arch`` (text), ``group``, the costs, a column a task, and one for each feature that is no task
+        A row an arch: ``arch`` (text), ``group``, the costs, a column a task, and one for each quantity that is no task
         itself. The index is the arch's position in ``archs``.
     """
     table = pd.DataFrame(dict(arch=[str(arch) for arch in archs], group=groups, **costs))
-    for task in tasks:
-        table[task] = np.mean([scores[feature] for feature in TASKS[task]], axis=0)
-    for feature in scores:
-        if feature not in tasks:
-            table[feature] = scores[feature]
-    return table.sort_values(tasks[0], ascending=False, kind='stable')
+    for name, values in [*tasks.items(), *((name, values) for name, values in quantities.items() if name not in tasks)]:
+        table[name] = values
+    return table.sort_values(next(iter(tasks)), ascending=False, kind='stable')
 
 
 def read_ranking(path: str | os.PathLike, tasks: Sequence[str] | None = None) -> pd.DataFrame:

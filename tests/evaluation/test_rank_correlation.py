@@ -139,9 +139,18 @@ def test_settings_without_sense(table, settings):
 
 
 def test_draws_are_distinct_uniform_and_nested():
-    ten, twenty = draw_archs(tiny.SPACE, 10, 0), draw_archs(tiny.SPACE, 20, 0)
-    assert len(set(twenty)) == 20 and twenty[:10] == ten and draw_archs(tiny.SPACE, 10, 1) != ten
-    assert sorted(draw_archs(tiny.SPACE, 99, 0)) == sorted(tiny.SPACE)
-    drawn = [tiny.SPACE.index(arch) for seed in range(400) for arch in draw_archs(tiny.SPACE, 4, seed)]
+    one = ['all'] * 32
+    ten, twenty = draw_archs(tiny.SPACE, one, 10, 0), draw_archs(tiny.SPACE, one, 20, 0)
+    assert len(set(twenty)) == 20 and twenty[:10] == ten and draw_archs(tiny.SPACE, one, 10, 1) != ten
+    assert sorted(draw_archs(tiny.SPACE, one, 99, 0)) == sorted(tiny.SPACE)
+    drawn = [tiny.SPACE.index(arch) for seed in range(400) for arch in draw_archs(tiny.SPACE, one, 4, seed)]
     counts = np.bincount(drawn, minlength=32)
     assert ((counts - 50)**2 / 50).sum() < 61.1  # chi-squared, 31 degrees of freedom: 0.1 %
+
+
+def test_each_group_has_its_share_of_a_draw():
+    groups = np.array(['few'] * 3 + ['many'] * 21 + [''] * 8)
+    names = [groups[tiny.SPACE.index(arch)] for arch in draw_archs(tiny.SPACE, groups, 18, 0)]
+    assert names.count('few') == 3 and abs(names.count('many') - names.count('')) <= 1
+    six = [groups[tiny.SPACE.index(arch)] for arch in draw_archs(tiny.SPACE, groups, 6, 1)]
+    assert sorted(six) == sorted(['few', 'many', ''] * 2)

@@ -5,11 +5,11 @@ import torch
 from gaia_ssl import Arch
 from gaia_ssl.models import extract_subnet
 from gaia_ssl.search import ForwardEvaluator
-from gaia_ssl.search.task import features_of
+from gaia_ssl.search.task import quantities_of
 from tests import tiny
-from tests.search.test_similarity import by_hand
+from tests.search.measures.test_paper import by_hand
 
-FEATURES = features_of(['c2-c5', 'z'])
+FEATURES = quantities_of(['c2-c5', 'z'], 'paper')
 OFF_GRID = Arch.parse('5-6x2-7x1-9x1-13x1')
 
 

@@ -14,7 +14,7 @@ from gaia_ssl.models import SubnetResNet, extract_subnet
 from gaia_ssl.search import ForwardEvaluator, PrefixEvaluator
 from gaia_ssl.search.task import STAGES
 from tests import tiny
-from tests.search.test_similarity import by_hand
+from tests.search.measures.test_paper import by_hand
 
 FEATURES = (*STAGES, 'z')
 ARCHS = [tiny.SPACE.min, tiny.SPACE[11], tiny.SPACE.max]

@@ -20,6 +20,7 @@ SPACE = ArchSpace(stem=(16, 32), widths=((16, 32), (64, 96), (128, 192), (256, 3
                   depths=((1, 2), (1, 2), (2, 4, 6), (1, 2)))
 """768 archs of 0.35 to 1.62 G multiply-adds."""
 TASKS = ['c2-c5', 'z']
+TITLES = {'c2-c5': 'similarity to the teacher (nats, 0 is equal)', 'z': 'mean cosine with the teacher'}
 COMMAND = 'python tools/export.py supernet.pth {arch} --data "a & b" work_dirs/export'
 
 
@@ -65,7 +66,7 @@ def decode(packed: dict) -> np.ndarray:
 
 
 def test_packed_columns_give_back_the_ranking(table):
-    data = report_data(table, TASKS, make_winners(table, TASKS), 224, COMMAND)
+    data = report_data(table, TITLES, make_winners(table, TASKS), 224, COMMAND)
     digits = [np.array(one['choices'])[np.frombuffer(base64.b64decode(one['data']), np.uint8)] for one in data['dimensions']]
     assert [f'{s}-{a}x{b}-{c}x{d}-{e}x{f}-{g}x{h}' for s, a, b, c, d, e, f, g, h in zip(*digits, strict=True)] == \
         table['arch'].tolist()
@@ -94,7 +95,7 @@ def test_packing(values):
 def test_a_failed_report_leaves_the_old_one(table, tmp_path):
     (tmp_path / 'report.html').write_text('old')
     with pytest.raises(KeyError):
-        write_html_report(tmp_path / 'report.html', table, ['c3'], make_winners(table, TASKS), 224, '', '', COMMAND)
+        write_html_report(tmp_path / 'report.html', table, {'c3': ''}, make_winners(table, TASKS), 224, '', '', COMMAND)
     assert [path.name for path in tmp_path.iterdir()] == ['report.html']
     assert (tmp_path / 'report.html').read_text() == 'old'
 
@@ -109,7 +110,7 @@ def browser():
 def open_page(browser, table, tmp_path):
     """``open_page(**arguments of write_html_report)``; afterwards nothing may stand in the console."""
     def call(**further) -> Page:
-        arguments = dict(ranking=table, tasks=TASKS, winners=make_winners(table, TASKS), resolution=192, title='Subnets',
+        arguments = dict(ranking=table, tasks=TITLES, winners=make_winners(table, TASKS), resolution=192, title='Subnets',
                          subtitle='768 subnets', export_command=COMMAND)
         write_html_report(tmp_path / 'report.html', **{**arguments, **further})
         for log in ('browser', 'performance'):
@@ -287,7 +288,8 @@ def test_nothing_overflows(open_page, width):
 def test_the_whole_space(open_page, tmp_path):
     tasks = ['c2-c5', 'c5', 'c4-c5', 'z']
     table = make_table(DATA_SPACE, FlopsGroups.paper().edges)
-    page = open_page(ranking=table, tasks=tasks, winners=make_winners(table, tasks), resolution=224)
+    page = open_page(ranking=table, tasks=dict.fromkeys(tasks, 'similarity'), winners=make_winners(table, tasks),
+                     resolution=224)
     assert (tmp_path / 'report.html').stat().st_size < 6e6
     assert page.text('arch') == best_of(table)['arch']
     page.press('flops-max', Keys.ARROW_LEFT, 150)

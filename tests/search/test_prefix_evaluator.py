@@ -8,6 +8,7 @@ import torch
 
 from gaia_ssl import Arch, ArchSpace
 from gaia_ssl.search import ForwardEvaluator, PrefixEvaluator
+from gaia_ssl.search.measures import BETWEEN_IMAGES
 from gaia_ssl.space import ArchTree
 from tests import tiny
 
@@ -40,9 +41,19 @@ def test_equal_to_the_bit_for_all_archs_and_in_any_order():
 
 def test_bfloat16_is_shared_alike():
     model, images, archs = tiny.supernet(), tiny.images(4), list(tiny.SPACE)
-    settings = dict(features=FEATURES, dtype=torch.bfloat16)
+    settings = dict(quantities=FEATURES, dtype=torch.bfloat16)
     assert torch.equal(PrefixEvaluator(model, **settings).score(images, archs),
                        ForwardEvaluator(model, **settings).score(images, archs))
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+def test_measures_between_images_are_shared_alike(dtype):
+    quantities = [f'{feature}:{name}' for feature in ('c2', 'c4', 'c5', 'gap', 'z') for name in BETWEEN_IMAGES]
+    model, images, archs = tiny.supernet(), tiny.images(32), list(tiny.SPACE)
+    settings = dict(quantities=[*quantities, 'c5'], dtype=dtype)
+    scores = PrefixEvaluator(model, **settings).score(images, archs)
+    assert torch.equal(scores, ForwardEvaluator(model, **settings).score(images, archs))
+    assert scores.isfinite().all() and len(scores.mean(dim=2).unique()) > 300
 
 
 @pytest.mark.parametrize('features', [('z', ), ('c5', ), ('c2', 'c4')])

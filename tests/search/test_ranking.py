@@ -28,7 +28,9 @@ def rank(archs, scores, tasks=TASKS) -> pd.DataFrame:
     costs = dict(flops=np.array([arch.flops(32, 3) for arch in archs]), params=np.array([arch.params(3) for arch in archs]))
     groups = np.array([*GROUPS.names, ''])[GROUPS.assign(costs['flops'])]
     means = dict(zip(FEATURES, scores.mean(axis=2, dtype=np.float64).T, strict=True))
-    return make_ranking(archs, groups, costs, means, tasks)
+    features = {'c4-c5': ('c4', 'c5'), 'z': ('z', )}
+    similarities = {task: np.mean([means[feature] for feature in features[task]], axis=0) for task in tasks}
+    return make_ranking(archs, groups, costs, similarities, means)
 
 
 def test_rows_equal_a_count_by_hand(ranking, scores):
@@ -63,7 +65,7 @@ def test_rows_know_their_archs(ranking):
 def test_further_costs_become_columns(scores):
     costs = dict(flops=np.arange(32), params=np.arange(32), latency_ms=np.arange(32) / 4)
     means = dict(zip(FEATURES, scores.mean(axis=2).T, strict=True))
-    table = make_ranking(ARCHS, np.full(32, 'all'), costs, means, ['c5'])
+    table = make_ranking(ARCHS, np.full(32, 'all'), costs, {'c5': means['c5']}, means)
     assert list(table) == ['arch', 'group', 'flops', 'params', 'latency_ms', 'c5', 'c2', 'c3', 'c4', 'z']
     assert (table['latency_ms'] == table.index / 4).all()
 
@@ -99,7 +101,7 @@ def test_pareto_front_equals_brute_force(seed):
 
 
 def test_the_picture(ranking, tmp_path):
-    plot_pareto(ranking, TASKS, tmp_path / 'pareto.png', resolution=32)
+    plot_pareto(ranking, dict.fromkeys(TASKS, 'similarity'), tmp_path / 'pareto.png', resolution=32)
     with Image.open(tmp_path / 'pareto.png') as picture:
         assert picture.format == 'PNG' and picture.size == (1536, 576)  # two panels
         assert len(set(picture.convert('L').resize((64, 24)).getdata())) > 5

@@ -16,10 +16,12 @@ from gaia_ssl.engine import TaskAwareSearchLoop
 from gaia_ssl.engine.run_search import SEARCH_FILES
 from gaia_ssl.errors import UserError
 from gaia_ssl.files import claim_folder
+from gaia_ssl.models import extract_subnet
 from gaia_ssl.precision import computes_bfloat16
-from gaia_ssl.search import PrefixEvaluator
+from gaia_ssl.search import ForwardEvaluator, PrefixEvaluator
 from tests import tiny
-from tests.search.test_similarity import by_hand
+from tests.search.measures.test_between_images import by_hand as between_by_hand
+from tests.search.measures.test_paper import by_hand
 
 
 @pytest.fixture
@@ -61,7 +63,7 @@ def table(paths) -> pd.DataFrame:
 
 def test_the_loop_returns_the_winners(paths, batches):
     result = runner(paths).test()
-    assert batches == [4, 4, 2]
+    assert batches == [3, 3, 4]
     assert set(result) == {f'{task}/{group}' for task in ('c2-c5', 'z') for group in ('1.1-2M', '2-3M', '3-4.1M')}
     rows = table(paths)
     assert len(rows) == 12  # 4 of each group
@@ -84,12 +86,46 @@ def test_the_score_is_the_mean_over_images_and_stages(paths):
     pictures = (np.stack(pictures) - np.array(tiny.PREPROCESSOR['mean'])) / np.array(tiny.PREPROCESSOR['std'])
     images = torch.from_numpy(pictures).float().permute(0, 3, 1, 2)
     scores = []
-    for batch in images.split(4):
+    for batch in images.split([3, 3, 4]):
         with torch.no_grad():
             student, teacher = model.backbone(batch), model.teacher['backbone'](batch)
         scores.append([by_hand(s, t, 0.2) for s, t in zip(student, teacher, strict=True)])
     expected = np.concatenate(scores, axis=1).mean()
     assert table(paths)['c2-c5'].item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_by_default_images_are_related_to_one_another(tmp_path):
+    """From the supernet's features to the table, by hand: two batches of images, scores brought to one scale."""
+    paths = (tiny.write_config(tmp_path / 'tiny.py', tiny.photos(tmp_path / 'data', 70)),
+             tiny.save_supernet(tmp_path / 'supernet.pth'))
+    config = Config.fromfile(paths[0])
+    config.test_dataloader.batch_size = 64
+    config.test_cfg.update(checkpoint=str(paths[1]), archs='all', tasks=['z'])
+    config.test_cfg.pop('measure')
+    config.work_dir = str(tmp_path / 'run')
+    search = Runner.from_cfg(config)
+    result = search.test()
+    model, loop = tiny.supernet(), search.test_loop
+    scored = ForwardEvaluator(model, ('gap:relations', 'gap:readout'))
+    archs, scores = list(tiny.SPACE), []
+    for batch in loop.batches.loader([0, 1]):
+        images = model.data_preprocessor(batch, False)['inputs']
+        assert len(images) == 35
+        twins, teacher = [], extract_subnet(model.teacher['backbone'], tiny.SPACE.max).train()
+        with torch.no_grad():
+            for arch in archs:
+                twins.append(extract_subnet(model.backbone, arch).train()(images)[-1].mean(dim=(2, 3)))
+            taught = teacher(images)[-1].mean(dim=(2, 3))
+        expected = [[between_by_hand(name, twin, taught) for name in ('relations', 'readout')] for twin in twins[::7]]
+        scores.append(scored.score(images, archs).numpy())
+        np.testing.assert_allclose(scores[-1][::7], expected, rtol=1e-2, atol=1e-3)
+    rows = table(paths).set_index('arch').loc[list(map(str, archs))]
+    means = np.concatenate(scores, axis=2).mean(axis=2)
+    np.testing.assert_allclose(rows[['gap:relations', 'gap:readout']], means, rtol=1e-5)
+    spread = rows.groupby('group')[['gap:relations', 'gap:readout']].transform(lambda values: values - values.mean())
+    units = np.sqrt((spread**2).mean())
+    np.testing.assert_allclose(rows['z'], ((means - means.mean(axis=0)) / units.to_numpy()).mean(axis=1), rtol=1e-4, atol=1e-4)
+    assert result['z/2-3M'] == pytest.approx(rows[rows['group'] == '2-3M']['z'].max())
 
 
 def test_batches_that_are_done_are_not_done_again(paths, batches):
@@ -99,9 +135,9 @@ def test_batches_that_are_done_are_not_done_again(paths, batches):
     journal = paths[0].parent / 'run' / 'scores' / '0000.journal'
     os.truncate(journal, journal.stat().st_size - 1)
     runner(paths).test()
-    assert batches == [2]
+    assert batches == [4]
     runner(paths).test()
-    assert batches == [2]
+    assert batches == [4]
     assert (paths[0].parent / 'run' / 'ranking.csv').read_bytes() == first
 
 
@@ -118,7 +154,7 @@ def test_scores_of_another_search_are_refused_or_overwritten(paths, batches):
     before = table(paths)
     start_over(paths)
     runner(paths).test()
-    assert batches == [4, 4, 2] and not table(paths).equals(before)
+    assert batches == [3, 3, 4] and not table(paths).equals(before)
 
 
 def test_other_images_are_another_search(paths):
@@ -130,7 +166,7 @@ def test_other_images_are_another_search(paths):
 
 def test_a_part_of_the_images_is_evenly_spaced(paths, batches):
     runner(paths, num_images=5).test()
-    assert batches == [5]
+    assert batches == [2, 3]
     part = table(paths)
     for index in (1, 3, 5, 7, 9):
         (paths[0].parent / 'data' / f'{index:03d}.png').unlink()
@@ -149,9 +185,9 @@ def test_bfloat16_scores_resemble_float32_scores(paths):
     np.testing.assert_allclose(rough['c2-c5'], exact['c2-c5'], rtol=0.1)
 
 
-def test_a_last_image_by_itself_joins_the_batch_before(paths, batches):
+def test_no_batch_is_much_smaller_than_the_others(paths, batches):
     runner(paths, num_images=9).test()
-    assert batches == [4, 5]
+    assert batches == [3, 3, 3]
 
 
 def test_missing_units_are_not_passed_over(paths, monkeypatch):
@@ -199,6 +235,9 @@ def test_the_default_dtype_is_what_the_machine_is_fast_at(paths):
     (dict(dtype='float8'), 'choose from float32, bfloat16'),
     (dict(group_edges=[2e6, 1e6]), 'ascending'),
     (dict(checkpoint=None), 'no checkpoint'),
+    (dict(measure='flops'), "'flops' is not a measure"),
+    (dict(measure='combined'),
+     r"task c2-c5 relates the images .* needs 32 or more in each, but one has 3 of 10; .*measure='paper'"),
 ])
 def test_bad_settings(paths, settings, message):
     with pytest.raises(UserError, match=message):

@@ -25,7 +25,7 @@ BATCHES = 8
 def search(tmp_path_factory) -> SimpleNamespace:
     """A config, a checkpoint, and the work folder of a search of 32 archs on 30 images that nothing disturbed."""
     root = tmp_path_factory.mktemp('search')
-    test_cfg = dict(type='gaia_ssl.TaskAwareSearchLoop', tasks=['c2-c5', 'z'], archs='all', resolution=32,
+    test_cfg = dict(type='gaia_ssl.TaskAwareSearchLoop', tasks=['c2-c5', 'z'], measure='paper', archs='all', resolution=32,
                     group_edges=list(tiny.EDGES), dtype='float32')
     config = tiny.write_config(root / 'tiny.py', tiny.photos(root / 'data', 30), test_cfg=test_cfg)
     checkpoint = tiny.save_supernet(root / 'supernet.pth')

@@ -4,7 +4,7 @@ import pytest
 from gaia_ssl import Arch
 from gaia_ssl.errors import UserError
 from gaia_ssl.search.selection import Selection, select_archs
-from gaia_ssl.search.task import TASKS, features_of
+from gaia_ssl.search.task import TASKS, quantities_of
 from gaia_ssl.space import Budget, FlopsGroups, LatencyTable
 from gaia_ssl.space.latency import blocks_of, blocks_of_space
 from tests import tiny
@@ -29,17 +29,17 @@ def test_the_tasks_are_the_papers():
     assert TASKS == {'z': ('z', ), 'c5': ('c5', ), 'c4-c5': ('c4', 'c5'), 'c2-c5': ('c2', 'c3', 'c4', 'c5')}
 
 
-def test_features_of_several_tasks_come_once_and_in_order():
-    assert features_of(['z', 'c5', 'c4-c5']) == ('c4', 'c5', 'z')
-    assert features_of(['c2-c5', 'c5']) == ('c2', 'c3', 'c4', 'c5')
-    assert features_of(iter(['z'])) == ('z', )
+def test_quantities_of_several_tasks_come_once_and_in_order():
+    assert quantities_of(['z', 'c5', 'c4-c5'], 'paper') == ('c4', 'c5', 'z')
+    assert quantities_of(['c2-c5', 'c5']) == ('c2', 'c3', 'c4', 'c5')
+    assert quantities_of(iter(['z']), 'paper') == ('z', )
 
 
 def test_unknown_or_no_task():
     with pytest.raises(UserError, match="'c3' is not a task; choose from z, c5, c4-c5, c2-c5"):
-        features_of(['z', 'c3'])
+        quantities_of(['z', 'c3'])
     with pytest.raises(UserError, match='no task'):
-        features_of([])
+        quantities_of([])
 
 
 def test_a_number_draws_that_many_from_each_group():

@@ -61,7 +61,8 @@ def test_rows_and_columns_follow_the_winners():
     groups = FlopsGroups(tiny.EDGES)
     names = np.array([*groups.names, ''])[groups.assign(costs['flops'])]
     means = dict(zip(features, scores.mean(axis=2, dtype=np.float64).T, strict=True))
-    ranking = make_ranking(archs, names, costs, means, tasks)
+    similarities = {'c4-c5': (means['c4'] + means['c5']) / 2, 'z': means['z']}
+    ranking = make_ranking(archs, names, costs, similarities, means)
     position = {str(arch): index for index, arch in enumerate(archs)}
     chosen = {'c4-c5': [2, 3], 'z': [4]}
 

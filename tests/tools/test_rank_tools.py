@@ -70,6 +70,7 @@ def test_the_whole_way(given, judged):
     table = read(judged.folder / 'subnets.csv')
     assert list(table) == ['arch', 'group', 'flops', 'params', *TASKS, 'knn', 'semi-10'] and len(table) == 12
     assert table['arch'].is_unique and set(table['arch']) <= set(map(str, tiny.SPACE))
+    assert sorted(table['group'].value_counts()) == [1, 3, 4, 4]  # the max arch lies outside all groups
     assert set(table['group']) <= {'', '1.1-2M', '2-3M', '3-4.1M'} and table['knn'].between(0, 1).all()
     ranking = read(judged.folder / 'search' / 'ranking.csv').set_index('arch')
     assert table['c5'].tolist() == ranking.loc[table['arch'], 'c5'].tolist()
@@ -249,3 +250,18 @@ def test_domains_that_cannot_be_compared(given, judged, tool, tmp_path):
     ):
         assert message in (line := tool(*arguments)), line
     assert not out.exists() or not any(out.iterdir())
+
+
+def test_several_measures_side_by_side(given, judged, tool, tmp_path):
+    subnets = judged.folder / 'subnets.csv'
+    scores = tmp_path / 'scores.csv'
+    read(subnets)[['arch', 'knn']].rename(columns={'knn': 'score'}).to_csv(scores, index=False)
+    out = tool(RANK, given.config, given.checkpoint, '--scores', scores, '--tasks', 'c5', '--measures', 'paper', 'cka',
+               '--work-dir', tmp_path / 'run', '--cfg-options', 'test_dataloader.batch_size=64',
+               f"test_dataloader.dataset.data_root={given.data / 'train'}")
+    assert 'error' not in out, out
+    table = read(tmp_path / 'run' / 'subnets.csv').set_index('arch')
+    assert 'c5 (paper)' in out and 'c5 (cka)' in out and list(table)[3:5] == ['c5 (paper)', 'c5 (cka)']
+    ranking = read(tmp_path / 'run' / 'search_cka' / 'ranking.csv').set_index('arch')
+    assert table['c5 (cka)'].tolist() == ranking.loc[table.index, 'c5'].tolist()
+    assert spearmanr(table['c5 (cka)'], ranking.loc[table.index, 'c5:cka']).statistic == pytest.approx(1)

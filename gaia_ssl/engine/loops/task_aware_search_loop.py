@@ -25,12 +25,13 @@ from gaia_ssl.precision import computes_bfloat16
 from gaia_ssl.progress import Progress
 from gaia_ssl.registry import LOOPS
 from gaia_ssl.search.journal import ScoreJournal
+from gaia_ssl.search.measures import MIN_IMAGES
 from gaia_ssl.search.node_scores import NodeScores, pack_scores, unpack_scores
 from gaia_ssl.search.outcome import write_outcome
 from gaia_ssl.search.plan import ImageBatches, amount, describe_cost, expected_bytes, search_settings, share_of_process
 from gaia_ssl.search.prefix_evaluator import PrefixEvaluator, UnitScores
 from gaia_ssl.search.selection import Selection, select_archs
-from gaia_ssl.search.task import features_of
+from gaia_ssl.search.task import measure_for, quantities_of, relates_images
 from gaia_ssl.search.workers import score_batches
 from gaia_ssl.space import Budget, FlopsGroups, LatencyTable
 
@@ -51,6 +52,9 @@ class TaskAwareSearchLoop(BaseLoop):
         runner, dataloader, evaluator: Given by the Runner. The evaluator is not used: ``test_evaluator = []``.
         checkpoint: The supernet's checkpoint.
         tasks: Which of ``z``, ``c5``, ``c4-c5`` and ``c2-c5`` to rank for; the ranking is sorted by the first.
+        measure: What the tasks' features are compared by: ``paper``, its relations between positions and cosine of
+            embeddings; ``relations`` between images, ``readout``, ``neighbours`` or ``cka``; or ``combined``, the first two of
+            these. Default what predicts a task best: ``combined`` for ``z``, the paper's for the others.
         archs: ``'all'``, a number to draw from each group, or a list of archs.
         budgets: Ranges that the archs must lie in, e.g. ``dict(flops='3e9:4e9', params=':26e6', latency_ms=':12')``.
         latency_table: File that tools/measure_latency.py wrote; gives the ranking a column ``latency_ms``.
@@ -60,7 +64,7 @@ class TaskAwareSearchLoop(BaseLoop):
         resolution: Image side for the multiply-adds, not for the images.
         reference: What subnets are compared with: ``'max'``, the EMA at the max arch, or ``'teacher'``, the frozen teacher of
             a :class:`~gaia_ssl.models.algorithms.SupernetDistill`.
-        temperature: Of the relations (tau).
+        temperature: Of the paper's relations (tau).
         dtype: Of the forward passes, ``float32`` or ``bfloat16``; default bfloat16 where it is native, as the two rank alike
             (docs/results.md); a search that goes on keeps its own.
         seed: Of the draw of archs, and of the bootstrap.
@@ -74,6 +78,7 @@ class TaskAwareSearchLoop(BaseLoop):
                  evaluator: Evaluator | None = None,
                  checkpoint: str | None = None,
                  tasks: Sequence[str] = ('c2-c5', ),
+                 measure: str | None = None,
                  archs: str | int | Sequence[str] = 'all',
                  budgets: Mapping[str, str] | None = None,
                  latency_table: str | None = None,
@@ -99,12 +104,19 @@ class TaskAwareSearchLoop(BaseLoop):
             raise UserError(f"reference is '{reference}'; choose 'max', the largest subnet, or 'teacher', the frozen one")
         self.checkpoint = checkpoint
         self.tasks = list(tasks)
-        self.features = features_of(self.tasks)
+        self.measure = measure
+        self.quantities = quantities_of(self.tasks, measure)
         self.archs = archs
         self.budgets = [Budget.parse(quantity, text) for quantity, text in (budgets or {}).items()]
         self.latency = LatencyTable.load(latency_table) if latency_table else None
         self.groups = None if group_edges is None else FlopsGroups(tuple(group_edges))
         self.batches = ImageBatches(self.dataloader, num_images)
+        smallest = min(map(self.batches.size, range(len(self.batches))))
+        if any(map(relates_images, self.quantities)) and smallest < MIN_IMAGES:
+            related = next(task for task in self.tasks if any(map(relates_images, quantities_of([task], measure))))
+            raise UserError(f'task {related} relates the images of a batch to one another and needs {MIN_IMAGES} or more in '
+                            f'each, but one has {smallest} of {self.batches.num_images}; raise test_dataloader.batch_size and '
+                            "num_images, or use measure='paper'")
         self.resolution = resolution
         self.reference = reference
         self.temperature = temperature
@@ -129,15 +141,15 @@ class TaskAwareSearchLoop(BaseLoop):
             measured = self.latency.provenance.get('resolution')
             self.runner.logger.warning(f'the latencies are of {measured} px, the FLOPs of {self.resolution} px')
         selection = self._select(self.archs)
-        settings = search_settings(self.checkpoint, self._model_settings(), self.batches, selection.tree, self.features,
+        settings = search_settings(self.checkpoint, self._model_settings(), self.batches, selection.tree, self.quantities,
                                    self.temperature, dtype, self._device().type)
         journal = self._open_journal(settings)
         self._score(selection, journal)
         best: list[Any] = [None]
         if is_main_process():
             scores = self._read_scores(selection, journal)
-            best[0] = write_outcome(self.folder, selection, scores, self.tasks, self._found(settings), self.resolution,
-                                    self.seed)
+            best[0] = write_outcome(self.folder, selection, scores, self.tasks, self.measure, self._found(settings),
+                                    self.resolution, self.seed)
         broadcast_object_list(best)
         return best[0]
 
@@ -163,6 +175,7 @@ class TaskAwareSearchLoop(BaseLoop):
         return dict(
             checkpoint=self.checkpoint,
             data=self.batches.folder(),
+            measures={task: measure_for(task, self.measure) for task in self.tasks},
             **settings,
             budgets=[str(budget) for budget in self.budgets],
             group_edges=None if self.groups is None else list(self.groups.edges),
@@ -209,7 +222,7 @@ class TaskAwareSearchLoop(BaseLoop):
         mine = share_of_process(todo, self.batches, macs, get_rank(), get_world_size())
         threads = self.threads or (1 if self._device().type == 'cuda' else torch.get_num_threads())
         assert self.dtype is not None  # agreed on by now
-        evaluators = [PrefixEvaluator(self.model, self.features, self.temperature, DTYPES[self.dtype], self.reference)]
+        evaluators = [PrefixEvaluator(self.model, self.quantities, self.temperature, DTYPES[self.dtype], self.reference)]
         evaluators += [evaluators[0].twin() for _ in range(threads - 1)]
         sizes = tree.unit_sizes()
         total = sum(macs[unit] * self.batches.size(batch) for batch, unit in mine)
@@ -276,11 +289,11 @@ class TaskAwareSearchLoop(BaseLoop):
         return self.model.backbone.space.max.flops(*self._input_size()) * len(images) / seconds
 
     def _read_scores(self, selection: Selection, journal: ScoreJournal) -> NodeScores:
-        scores = NodeScores(selection.tree, self.features, self.batches.num_images)
+        scores = NodeScores(selection.tree, self.quantities, self.batches.num_images)
         there = set()
         for batch, unit, payload in journal:
             scores.put(unit, self.batches.first_image(batch),
-                       unpack_scores(payload, selection.tree, unit, self.features, self.batches.size(batch)))
+                       unpack_scores(payload, selection.tree, unit, self.quantities, self.batches.size(batch)))
             there.add((batch, unit))
         units = selection.tree.num_units * len(self.batches)
         if len(there) < units:

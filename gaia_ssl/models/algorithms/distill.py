@@ -81,7 +81,7 @@ class SupernetDistill(Supernet):
         Args:
             images: ``(N, 3, H, W)``, normalised.
             names: Of ``c2`` … ``c5``, whose maps come on the student's grid or, where it is coarser, the teacher's own; and
-                ``z``, the pooled features.
+                ``z`` and ``gap``, the pooled features.
 
         Raises:
             UserError: If the teacher has no map.
@@ -89,7 +89,7 @@ class SupernetDistill(Supernet):
         features = self.frozen_teacher(images)
         found = {}
         for name in names:
-            if name == 'z':
+            if name in ('z', 'gap'):
                 found[name] = features.pooled
             else:
                 maps = features.map_of(name)

@@ -21,9 +21,8 @@ const count = report.count;
 const dimensions = report.dimensions.map(dimension => ({...dimension, digits: digitsOf(dimension)}));
 const tasks = report.tasks.map(task => {
   const values = unpack(task, -Infinity);
-  const title = task.name === 'z' ? 'mean cosine with the teacher' : 'similarity to the teacher (nats, 0 is equal)';
   const winners = report.winners.filter(winner => winner.task === task.name);
-  return {...task, values, unit: 1, title, short: task.name === 'z' ? 'Cosine' : 'Similarity', winners,
+  return {...task, values, unit: 1, short: task.title.includes('cosine') ? 'Cosine' : 'Similarity', winners,
     decimals: decimalsOf(winners)};
 });
 const costs = report.costs.map(describeCost);

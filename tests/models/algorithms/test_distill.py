@@ -23,7 +23,7 @@ from tests.models.algorithms.helpers import (
     teacher,
     total,
 )
-from tests.search.test_similarity import by_hand
+from tests.search.measures.test_paper import by_hand
 
 METHOD, ARCH = 'SupernetDistill', Arch.parse('4-8x1-8x2-16x2-12x1')
 ONLY = dict(regression=dict(queue=0., relations=0.), queue=dict(regression=0., queue=1., relations=0.),

@@ -1,4 +1,4 @@
-"""How close a student's feature comes to the teacher's. Zero (maps) or one (embeddings) is best; more is better."""
+"""The paper's measure: relations between positions (0 is best), cosine of embeddings (1 is best); more is better."""
 
 from torch import Tensor
 from torch.nn import functional as F

@@ -3,8 +3,9 @@ import pytest
 import torch
 from scipy.special import log_softmax, rel_entr
 
-from gaia_ssl.search import RelationTarget, embedding_similarity, similarity
+from gaia_ssl.search import RelationTarget, embedding_similarity
 from gaia_ssl.search import relation_similarity as similarity_to_target
+from gaia_ssl.search.measures import paper
 
 
 def maps(channels: int, seed: int, images: int = 3, height: int = 4, width: int = 5) -> torch.Tensor:
@@ -48,16 +49,16 @@ def test_the_direction_is_from_the_teacher():
 def test_chunks_do_not_matter(monkeypatch, limit):
     student, teacher = maps(6, 5), maps(9, 6)
     whole = by_hand(student, teacher, 0.2)
-    monkeypatch.setattr(similarity, 'MAX_ELEMENTS', limit)
+    monkeypatch.setattr(paper, 'MAX_ELEMENTS', limit)
     np.testing.assert_allclose(relation_similarity(student, teacher, 0.2).numpy(), whole, rtol=1e-5)
 
 
 def test_chunks_keep_memory_down(monkeypatch):
     """No more relations at a time than allowed (one row at least)."""
     sizes = []
-    plain = similarity.log_relations
-    monkeypatch.setattr(similarity, 'log_relations', lambda *args: sizes.append(plain(*args).numel()) or plain(*args))
-    monkeypatch.setattr(similarity, 'MAX_ELEMENTS', 3 * 20 * 7)
+    plain = paper.log_relations
+    monkeypatch.setattr(paper, 'log_relations', lambda *args: sizes.append(plain(*args).numel()) or plain(*args))
+    monkeypatch.setattr(paper, 'MAX_ELEMENTS', 3 * 20 * 7)
     relation_similarity(maps(6, 5), maps(9, 6))
     assert max(sizes) == 3 * 20 * 7 and len(sizes) == 2 * 3
 
@@ -65,8 +66,8 @@ def test_chunks_keep_memory_down(monkeypatch):
 @pytest.mark.parametrize('kept', [0, 10**9])
 def test_a_target_serves_many_students(monkeypatch, kept):
     """To the bit, whether the teacher's relations are kept or computed again."""
-    monkeypatch.setattr(similarity, 'MAX_KEPT', kept)
-    monkeypatch.setattr(similarity, 'MAX_ELEMENTS', 3 * 20 * 7)
+    monkeypatch.setattr(paper, 'MAX_KEPT', kept)
+    monkeypatch.setattr(paper, 'MAX_ELEMENTS', 3 * 20 * 7)
     target = RelationTarget(maps(9, 6), 0.2)
     for seed in range(3):
         actual = similarity_to_target(maps(6, seed), target)
@@ -76,8 +77,8 @@ def test_a_target_serves_many_students(monkeypatch, kept):
 
 def test_a_teachers_relations_are_computed_once(monkeypatch):
     calls = []
-    plain = similarity.log_relations
-    monkeypatch.setattr(similarity, 'log_relations', lambda *args: calls.append(args[0].shape[1]) or plain(*args))
+    plain = paper.log_relations
+    monkeypatch.setattr(paper, 'log_relations', lambda *args: calls.append(args[0].shape[1]) or plain(*args))
     target = RelationTarget(maps(9, 6), 0.2)
     for seed in range(3):
         similarity_to_target(maps(6, seed), target)

@@ -1,0 +1,75 @@
+"""Scores of a task out of quantities of different units."""
+
+import numpy as np
+import pytest
+
+from gaia_ssl.errors import UserError
+from gaia_ssl.search.node_scores import NodeScores
+from gaia_ssl.search.task import MEASURES, TASKS, quantities_of, quantities_of_task
+from gaia_ssl.search.task_scores import TaskScores
+from gaia_ssl.space import ArchTree, FlopsGroups
+from tests import tiny
+
+TREE = ArchTree(list(tiny.SPACE))
+IMAGES = 6
+
+
+def groups() -> np.ndarray:
+    edges = FlopsGroups(tiny.EDGES)
+    flops = np.array([arch.flops(32, 3) for arch in (tiny.SPACE[row] for row in range(len(tiny.SPACE)))])
+    return np.array([*edges.names, ''])[edges.assign(flops)]
+
+
+def measured(quantities) -> NodeScores:
+    scores, rng = NodeScores(TREE, quantities, IMAGES), np.random.default_rng(0)
+    for unit in range(TREE.num_units):
+        scores.put(unit, 0, {quantity: (10.**index * rng.normal(3, 1, (owned.stop - owned.start, IMAGES))).astype(np.float32)
+                             for index, quantity in enumerate(quantities)
+                             for owned in [TREE.owned(3 if quantity.startswith(('c5', 'gap', 'z')) else 2, unit)]})
+    return scores
+
+
+def test_the_papers_is_the_plain_mean():
+    scores = measured(('c4', 'c5'))
+    task = TaskScores(scores, groups(), 'paper')
+    rows = np.array([3, 17])
+    np.testing.assert_array_equal(task.of('c4-c5', rows), (scores.of('c4', rows) + scores.of('c5', rows)) / 2)
+    np.testing.assert_allclose(task.mean('c4-c5')[rows], task.of('c4-c5', rows).mean(axis=1), rtol=1e-6)
+
+
+def test_quantities_of_any_unit_weigh_alike():
+    quantities = quantities_of(['c4-c5'], 'combined')
+    scores, names = measured(quantities), groups()
+    task = TaskScores(scores, names, 'combined')
+    expected = np.zeros(len(TREE))
+    for quantity in quantities:
+        means = scores.of(quantity, np.arange(len(TREE))).astype(np.float64).mean(axis=1)
+        gaps = [means[names == name] - means[names == name].mean() for name in set(names)]
+        within = np.sqrt((np.concatenate(gaps)**2).mean())
+        expected += (means - means.mean()) / within / len(quantities)
+    np.testing.assert_allclose(task.mean('c4-c5'), expected, rtol=1e-9, atol=1e-9)
+    rows = np.arange(5)
+    np.testing.assert_allclose(task.of('c4-c5', rows).mean(axis=1), expected[rows], rtol=1e-6, atol=1e-6)
+
+
+def test_one_arch_has_no_spread():
+    tree = ArchTree([tiny.SPACE.max])
+    scores = NodeScores(tree, ('gap:relations', 'gap:readout'), 2)
+    scores.put(0, 0, {'gap:relations': np.full((1, 2), -2, np.float32), 'gap:readout': np.full((1, 2), 0.5, np.float32)})
+    assert TaskScores(scores, np.array(['']), 'combined').mean('z').tolist() == [0]
+
+
+def test_what_tasks_need():
+    assert quantities_of(['z', 'c4-c5'], 'paper') == ('c4', 'c5', 'z')
+    assert quantities_of(['z', 'c5'], 'combined') == ('c5:relations', 'c5:readout', 'gap:relations', 'gap:readout')
+    assert quantities_of_task('c4-c5', 'cka') == ('c4:cka', 'c5:cka')
+    assert quantities_of(['z', 'c5']) == ('c5', 'gap:relations', 'gap:readout')
+    assert all(quantities_of(TASKS, measure) for measure in MEASURES)
+
+
+@pytest.mark.parametrize('tasks, measure, message', [
+    (['c9'], 'paper', "'c9' is not a task; choose from z, c5"), ([], 'cka', 'no task is given'),
+    (['z'], 'flops', "'flops' is not a measure; choose from paper, relations")])
+def test_what_is_unknown(tasks, measure, message):
+    with pytest.raises(UserError, match=message):
+        quantities_of(tasks, measure)
