@@ -1,13 +1,14 @@
-"""Files that are whole or not there: write beside the target, then rename."""
+"""Files that are whole or not there: write beside the target, then rename; and whether another process uses them."""
 
 import contextlib
+import fcntl
 import json
 import os
 import pathlib
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import IO, Any
 
 from gaia_ssl.errors import UserError
 
@@ -80,17 +81,44 @@ def claim_folder(path: str | os.PathLike, *holds: str, resume: bool | None = Fal
     """Make the output folder ``path``; :func:`check_folder`, and remove the run that is to be replaced.
 
     Only what ``holds`` matches is removed, and nothing if the run is to be resumed.
+
+    Raises:
+        UserError: As :func:`check_folder`, or if what is to be removed is locked (:func:`lock`) by a run that is going on.
     """
     path = pathlib.Path(path)
     check_folder(path, *holds, resume=resume, overwrite=overwrite)
     if overwrite and not resume:
-        for earlier in [*_matches(path, holds)]:
+        replaced = [*_matches(path, holds)]
+        for earlier in replaced:
+            if earlier.is_file():
+                with earlier.open('rb') as file:
+                    lock(file, earlier, shared=True)
+        for earlier in replaced:
             if earlier.is_dir():
                 shutil.rmtree(earlier, ignore_errors=True)
             else:
                 earlier.unlink(missing_ok=True)
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def lock(file: IO, path: str | os.PathLike, shared: bool = False) -> None:
+    """Keep the open ``file`` for this process until it is closed, or the process ends in whatever way.
+
+    Args:
+        file: Open for writing, or for reading if ``shared``.
+        path: What it is, for the error.
+        shared: Others may have it as well, if they share it, too.
+
+    Raises:
+        UserError: If another process has it.
+    """
+    try:
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise UserError(f'{path}: another run is writing here; wait for it, or choose another folder') from error
+    except OSError as error:
+        raise UserError(f'{path}: cannot be locked ({error.strerror}); choose a folder on another disk') from error
 
 
 def _matches(folder: pathlib.Path, globs: Iterable[str]) -> Iterator[pathlib.Path]:

@@ -4,7 +4,7 @@ import pathlib
 import pytest
 
 from gaia_ssl.errors import UserError
-from gaia_ssl.files import atomic_path, check_folder, claim_folder, read_json
+from gaia_ssl.files import atomic_path, check_folder, claim_folder, lock, read_json
 
 
 def test_the_file_appears_whole_in_a_folder_that_is_made(tmp_path):
@@ -84,6 +84,19 @@ def test_claim_removes_the_run_that_is_to_be_replaced_and_nothing_else(tmp_path)
     assert len(os.listdir(tmp_path)) == 3
     assert claim_folder(tmp_path, *holds, overwrite=True) == tmp_path
     assert os.listdir(tmp_path) == ['notes.txt']
+
+
+def test_claim_removes_nothing_of_a_run_that_is_going_on(tmp_path):
+    for name in ('a.csv', 'b.csv'):
+        (tmp_path / name).write_text('')
+    with (tmp_path / 'b.csv').open('r+b') as file:
+        lock(file, tmp_path)
+        with pytest.raises(UserError, match='b.csv: another run is writing here'):
+            claim_folder(tmp_path, '*.csv', overwrite=True)
+        assert sorted(os.listdir(tmp_path)) == ['a.csv', 'b.csv']
+        assert claim_folder(tmp_path, '*.csv', resume=True) == tmp_path
+    claim_folder(tmp_path, '*.csv', overwrite=True)
+    assert os.listdir(tmp_path) == []
 
 
 def test_claim_refuses_a_file(tmp_path):

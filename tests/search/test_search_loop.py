@@ -1,5 +1,6 @@
 """The search loop inside this process."""
 
+import json
 import os
 import threading
 
@@ -124,8 +125,36 @@ def test_scores_of_another_search_are_refused_or_overwritten(paths, batches):
 def test_other_images_are_another_search(paths):
     runner(paths).test()
     (paths[0].parent / 'data' / '003.png').rename(paths[0].parent / 'data' / 'renamed.png')
-    with pytest.raises(UserError, match='image_list_sha256 was'):
+    with pytest.raises(UserError, match='images_sha256 was'):
         runner(paths).test()
+
+
+def test_another_image_of_the_same_name_and_size_is_another_search(paths):
+    image = paths[0].parent / 'data' / '003.png'
+    content = bytearray(image.read_bytes())
+    times = image.stat().st_atime_ns, image.stat().st_mtime_ns
+    runner(paths).test()
+    content[len(content) // 2] ^= 1
+    image.write_bytes(content)
+    os.utime(image, ns=times)
+    with pytest.raises(UserError, match='images_sha256 was'):
+        runner(paths).test()
+
+
+def test_a_folder_that_another_search_took_over_gets_no_ranking(paths, monkeypatch):
+    """Where locks do not hold it off: on some network disks, or if someone removes the folder."""
+    settings, teach = paths[0].parent / 'run' / 'scores' / 'settings.json', PrefixEvaluator.teach
+
+    def take_over(self, images):
+        changed = json.loads(settings.read_text()) | dict(checkpoint_sha256='of another')
+        settings.unlink()
+        settings.write_text(json.dumps(changed))
+        return teach(self, images)
+
+    monkeypatch.setattr(PrefixEvaluator, 'teach', take_over)
+    with pytest.raises(UserError, match='taken over by another search'):
+        runner(paths).test()
+    assert not (paths[0].parent / 'run' / 'ranking.csv').exists()
 
 
 def test_a_part_of_the_images_is_evenly_spaced(paths, batches):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -129,15 +130,16 @@ class TaskAwareSearchLoop(BaseLoop):
             measured = self.latency.provenance.get('resolution')
             self.runner.logger.warning(f'the latencies are of {measured} px, the FLOPs of {self.resolution} px')
         selection = self._select(self.archs)
-        settings = search_settings(self.checkpoint, self._model_settings(), self.batches, selection.tree, self.features,
-                                   self.temperature, dtype, self._device().type)
-        journal = self._open_journal(settings)
-        self._score(selection, journal)
+        settings = search_settings(self.checkpoint, self._model_settings(), self._fingerprint(), self.batches, selection.tree,
+                                   self.features, self.temperature, dtype, self._device().type)
         best: list[Any] = [None]
-        if is_main_process():
-            scores = self._read_scores(selection, journal)
-            best[0] = write_outcome(self.folder, selection, scores, self.tasks, self._found(settings), self.resolution,
-                                    self.seed)
+        with self._open_journal(settings) as journal:
+            self._score(selection, journal)
+            if is_main_process():
+                scores = self._read_scores(selection, journal)
+                journal.check_own()
+                best[0] = write_outcome(self.folder, selection, scores, self.tasks, self._found(settings), self.resolution,
+                                        self.seed)
         broadcast_object_list(best)
         return best[0]
 
@@ -147,6 +149,12 @@ class TaskAwareSearchLoop(BaseLoop):
                   or ('bfloat16' if computes_bfloat16() else 'float32')]
         broadcast_object_list(agreed)
         return agreed[0]
+
+    def _fingerprint(self) -> str:
+        """What the images are: all processes that of the main one, which reads them for it."""
+        fingerprint = [self.batches.fingerprint(self.runner.logger.info) if is_main_process() else '']
+        broadcast_object_list(fingerprint)
+        return fingerprint[0]
 
     def _model_settings(self) -> dict[str, Any]:
         """What of the config changes the features, beside the weights."""
@@ -192,13 +200,17 @@ class TaskAwareSearchLoop(BaseLoop):
             raise UserError(f'{self.checkpoint}: does not match the model of the config: '
                             f"{' '.join(str(error).split())[:300]}") from error
 
-    def _open_journal(self, settings: dict) -> ScoreJournal:
+    @contextlib.contextmanager
+    def _open_journal(self, settings: dict) -> Iterator[ScoreJournal]:
         folder = self.folder / SCORES
-        if is_main_process():  # begins or mends the folder before the other processes look
-            if ScoreJournal(folder, settings).mend():
-                self.runner.logger.warning(f'{folder}: a unit that was being written when the search stopped is done again')
-        barrier()
-        return ScoreJournal(folder, settings)
+        with contextlib.ExitStack() as stack:
+            if is_main_process():  # begins or mends the folder before the other processes look
+                journal = ScoreJournal(folder, settings)
+                stack.enter_context(journal.hold())
+                if journal.mend():
+                    self.runner.logger.warning(f'{folder}: a unit that was being written when the search stopped is done again')
+            barrier()
+            yield ScoreJournal(folder, settings)
 
     def _score(self, selection: Selection, journal: ScoreJournal) -> None:
         done = {(batch, unit) for batch, unit, _ in journal}
