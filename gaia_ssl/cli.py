@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import datetime
 import difflib
-import errno
 import inspect
 import io
+import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -23,28 +25,41 @@ from mmengine.utils import get_installed_path
 from gaia_ssl.allocator import keep_freed_memory
 from gaia_ssl.config_file import check_text
 from gaia_ssl.errors import UserError
+from gaia_ssl.files import DISK_FULL
 from gaia_ssl.mim_folder import mim_folder
 from gaia_ssl.terminal import one_line
 
+RESUME = 'all that was finished is kept; the same command with --resume goes on'
+"""What to say of the work of a tool that has the option."""
 CONFIG_HELP = 'config file; gaia_ssl::FOLDER/NAME.py is one that comes with gaia_ssl, e.g. gaia_ssl::search/c2-c5_coco.py'
 INSTALLED_CONFIGS = ('gaia_ssl', 'mmdet', 'mmpretrain')
 """Packages whose configs can be named by ``PACKAGE::``. For ``mmseg::``, mmengine pip-installs another mmsegmentation."""
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def run(main: Callable[[], None]) -> None:
+class Terminated(BaseException):
+    """SIGTERM came, as from a scheduler whose time is up; raised in the main thread, so that files are left in order."""
+
+
+def run(main: Callable[[], None], advice: str = 'nothing was written') -> None:
     """Run a tool: an error that the user can mend becomes one line on stderr and exit status 1.
 
-    Whatever mmengine or a toolbox loads meanwhile is loaded with ``weights_only``.
+    So does Ctrl-C (status 130) or SIGTERM (143). Whatever mmengine or a toolbox loads meanwhile is loaded with
+    ``weights_only``.
+
+    Args:
+        main: The tool.
+        advice: What to say of its work after it was stopped.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors='backslashreplace')  # where a terminal's encoding lacks a character
     os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] = '1'
     keep_freed_memory()
+    logging.raiseExceptions = False  # a full disk is told of once, by what cannot do without it
+    _raise_on_sigterm()
     opencv: Any = cv2  # its types differ with its version
-    logging = opencv if hasattr(cv2, 'setLogLevel') else opencv.utils.logging
-    logging.setLogLevel(2)  # errors only: unreadable images are reported by their paths
+    decoders = opencv if hasattr(cv2, 'setLogLevel') else opencv.utils.logging
+    decoders.setLogLevel(2)  # errors only: unreadable images are reported by their paths
     try:
         check_text(os.getcwd(), 'the current folder')
         for word in sys.argv[1:]:
@@ -68,7 +83,29 @@ def run(main: Callable[[], None]) -> None:
         print(one_line(f'error: {place}: {error.strerror}{hint}'), file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
-        sys.exit(130)
+        _end('Ctrl-C', advice, 130)
+    except Terminated:
+        _end('SIGTERM', advice, 143)
+
+
+def _raise_on_sigterm() -> None:
+    if threading.current_thread() is not threading.main_thread():
+        return
+    process = os.getpid()
+
+    def terminate(number: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if os.getpid() != process:  # a worker of a data loader, which has it from here
+            os.kill(os.getpid(), signal.SIGTERM)
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+
+
+def _end(by: str, advice: str, status: int) -> None:
+    if is_first_process():
+        print(f'stopped by {by}; {advice}', file=sys.stderr, flush=True)
+    sys.exit(status)
 
 
 def _message(error: UserError) -> str:

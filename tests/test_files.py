@@ -4,7 +4,7 @@ import pathlib
 import pytest
 
 from gaia_ssl.errors import UserError
-from gaia_ssl.files import atomic_path, check_folder, claim_folder, lock, read_json
+from gaia_ssl.files import atomic_path, check_folder, claim_folder, lock, read_json, remove_leftovers, scratch_folder
 
 
 def test_the_file_appears_whole_in_a_folder_that_is_made(tmp_path):
@@ -51,6 +51,32 @@ def test_permissions_follow_the_umask(tmp_path):
         assert (tmp_path / 'file').stat().st_mode & 0o777 == 0o640
     finally:
         assert os.umask(mask) == 0o027
+
+
+def test_what_killed_processes_left_is_removed_and_of_living_ones_not(tmp_path):
+    left = tmp_path / '.table [1].abcdefgh.csv', tmp_path / '.epoch_3.abcdefgh.pth'
+    kept = [tmp_path / name for name in ('.table [1].csv', '.table [1].abcdefg.csv', '.table [1].ABCDEFGH.csv',
+                                         '.table 1.abcdefgh.csv', '.other.abcdefgh.csv')]
+    for path in (*left, *kept):
+        path.write_text('')
+    with atomic_path(tmp_path / 'table [1].csv') as first:
+        with atomic_path(tmp_path / 'table [1].csv') as second:
+            second.write_text('second')
+        assert first.exists() and not left[0].exists() and left[1].exists()
+        first.write_text('first')
+    remove_leftovers(tmp_path, 'epoch_*.pth')
+    assert sorted(tmp_path.iterdir()) == sorted([*kept, tmp_path / 'table [1].csv'])
+
+
+def test_folders_of_killed_processes_too(tmp_path):
+    (tmp_path / '.export.abcdefgh').mkdir()
+    (tmp_path / '.export.abcdefgh' / 'backbone.pth').write_text('')
+    with scratch_folder(tmp_path, 'export') as first:
+        (first / 'file').write_text('')
+        with scratch_folder(tmp_path, 'export') as second:
+            assert sorted(tmp_path.iterdir()) == sorted([first, second])
+        assert [*tmp_path.iterdir()] == [first]
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_claim_makes_the_folder(tmp_path):

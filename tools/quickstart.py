@@ -179,4 +179,4 @@ def call(folder: Path, *command: object) -> None:
 
 
 if __name__ == '__main__':
-    cli.run(main)
+    cli.run(main, cli.RESUME)

@@ -11,7 +11,7 @@ from mmengine.runner import Runner
 
 from gaia_ssl.engine.accumulation import KEY, accumulated, put_back
 from gaia_ssl.errors import UserError
-from gaia_ssl.files import atomic_path
+from gaia_ssl.files import atomic_path, remove_leftovers
 from gaia_ssl.registry import HOOKS
 
 
@@ -59,5 +59,4 @@ class AtomicCheckpointHook(CheckpointHook):
             if self._accumulation['gradients']:
                 runner.logger.info('the gradients of that step were in the checkpoint: none is lost')
         self._accumulation = None
-        for leftover in pathlib.Path(self.out_dir).glob('.*.pth'):
-            leftover.unlink(missing_ok=True)
+        remove_leftovers(self.out_dir, '*.pth')
