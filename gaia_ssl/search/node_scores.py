@@ -57,6 +57,12 @@ def pack_scores(values: Mapping[str, np.ndarray]) -> bytes:
     return b''.join(np.ascontiguousarray(array, dtype='<f4').tobytes() for array in values.values())
 
 
+def packed_size(tree: ArchTree, unit: int, features: Sequence[str], images: int) -> int:
+    """Bytes that :func:`pack_scores` makes of a unit's scores on so many images."""
+    owned = [tree.owned(STAGE_OF[feature], unit) for feature in features]
+    return 4 * images * sum(nodes.stop - nodes.start for nodes in owned)
+
+
 def unpack_scores(payload: bytes, tree: ArchTree, unit: int, features: Sequence[str], images: int) -> dict[str, np.ndarray]:
     """What :func:`pack_scores` was given, of ``images`` images.
 

@@ -19,6 +19,7 @@ from gaia_ssl.errors import UserError
 from gaia_ssl.files import claim_folder
 from gaia_ssl.precision import computes_bfloat16
 from gaia_ssl.search import PrefixEvaluator
+from gaia_ssl.search.journal import ScoreJournal
 from tests import tiny
 from tests.search.test_similarity import by_hand
 
@@ -139,6 +140,35 @@ def test_another_image_of_the_same_name_and_size_is_another_search(paths):
     os.utime(image, ns=times)
     with pytest.raises(UserError, match='images_sha256 was'):
         runner(paths).test()
+
+
+def test_records_that_are_none_of_this_search_do_not_count(paths, batches):
+    """Unknown units and batches, and payloads of other lengths, each with a valid checksum."""
+    runner(paths).test()
+    before, folder = table(paths), paths[0].parent / 'run'
+    journal = ScoreJournal(folder / 'scores', json.loads((folder / 'scores' / 'settings.json').read_text()))
+    records = list(journal)
+    (folder / 'scores' / '0000.journal').unlink()
+    writer = journal.writer(0)
+    for batch, unit, payload in ((10**9, 0, b'1234'), (0, 10**9, b'1234'), (0, 0, b''), (0, 0, b'123'),
+                                 (records[0][0], records[0][1], records[0][2] + b'1234'), *records[1:]):
+        writer.append(batch, unit, payload)
+    writer.close()
+    batches.clear()
+    runner(paths).test()
+    assert len(batches) == 1 and table(paths).equals(before)
+
+
+@pytest.mark.parametrize('content', [b'', b'{"dty', b'\xff\xfe', b'5', b'[]', b'[' * 100_000, b'{"dtype": 5}', b'{"dtype": []}',
+                                     b'{}', b'null', b'{"features": {}}'])
+def test_broken_settings_are_one_line(paths, content):
+    scores = paths[0].parent / 'run' / 'scores'
+    scores.mkdir(parents=True)
+    (scores / 'settings.json').write_bytes(content)
+    (scores / '0000.journal').write_bytes(b'')
+    with pytest.raises(UserError, match='use --overwrite or another folder') as info:
+        runner(paths, dtype=None).test()
+    assert '\n' not in str(info.value) and len(str(info.value)) < 3000
 
 
 def test_a_folder_that_another_search_took_over_gets_no_ranking(paths, monkeypatch):

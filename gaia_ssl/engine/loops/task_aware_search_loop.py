@@ -26,7 +26,7 @@ from gaia_ssl.precision import computes_bfloat16
 from gaia_ssl.progress import Progress
 from gaia_ssl.registry import LOOPS
 from gaia_ssl.search.journal import ScoreJournal
-from gaia_ssl.search.node_scores import NodeScores, pack_scores, unpack_scores
+from gaia_ssl.search.node_scores import NodeScores, pack_scores, packed_size, unpack_scores
 from gaia_ssl.search.outcome import write_outcome
 from gaia_ssl.search.plan import ImageBatches, amount, describe_cost, expected_bytes, search_settings, share_of_process
 from gaia_ssl.search.prefix_evaluator import PrefixEvaluator, UnitScores
@@ -145,8 +145,8 @@ class TaskAwareSearchLoop(BaseLoop):
 
     def _agree_on_dtype(self) -> str:
         """That of the config, or of the search to go on with, or what the main process's device is fast at."""
-        agreed = [self.dtype or ScoreJournal.settings_in(self.folder / SCORES).get('dtype')
-                  or ('bfloat16' if computes_bfloat16() else 'float32')]
+        earlier = ScoreJournal.settings_in(self.folder / SCORES).get('dtype')
+        agreed = [self.dtype or (earlier if earlier in list(DTYPES) else 'bfloat16' if computes_bfloat16() else 'float32')]
         broadcast_object_list(agreed)
         return agreed[0]
 
@@ -213,7 +213,7 @@ class TaskAwareSearchLoop(BaseLoop):
             yield ScoreJournal(folder, settings)
 
     def _score(self, selection: Selection, journal: ScoreJournal) -> None:
-        done = {(batch, unit) for batch, unit, _ in journal}
+        done = {(batch, unit) for batch, unit, _ in self._records(selection, journal)}
         barrier()  # nobody writes before everybody has looked
         tree, macs = selection.tree, selection.tree.macs(*self._input_size())
         todo = [(batch, unit) for batch in range(len(self.batches)) for unit in range(tree.num_units)
@@ -287,10 +287,18 @@ class TaskAwareSearchLoop(BaseLoop):
             seconds = time.perf_counter() - start
         return self.model.backbone.space.max.flops(*self._input_size()) * len(images) / seconds
 
+    def _records(self, selection: Selection, journal: ScoreJournal) -> Iterator[tuple[int, int, bytes]]:
+        """Those in the journal that are of this search's units; others count as not done."""
+        tree = selection.tree
+        for batch, unit, payload in journal:
+            if batch < len(self.batches) and unit < tree.num_units and len(payload) == packed_size(
+                    tree, unit, self.features, self.batches.size(batch)):
+                yield batch, unit, payload
+
     def _read_scores(self, selection: Selection, journal: ScoreJournal) -> NodeScores:
         scores = NodeScores(selection.tree, self.features, self.batches.num_images)
         there = set()
-        for batch, unit, payload in journal:
+        for batch, unit, payload in self._records(selection, journal):
             scores.put(unit, self.batches.first_image(batch),
                        unpack_scores(payload, selection.tree, unit, self.features, self.batches.size(batch)))
             there.add((batch, unit))
