@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gaia_ssl.engine.accumulation import KEY, counts_of
 from gaia_ssl.errors import UserError
-from gaia_ssl.models.supernet_meta import read_supernet_meta, supernet_meta
+from gaia_ssl.models.supernet_meta import check_supernet, supernet_meta
 from gaia_ssl.terminal import one_line
 
 _HUB = ('log_scalars', 'runtime_info', 'resumed_keys')
@@ -69,7 +69,7 @@ def _check_schedules(own: list[dict], found: Any, path: str) -> None:
 
 
 def _check_supernet(runner: Runner, checkpoint: dict[str, Any], path: str) -> None:
-    there = read_supernet_meta(checkpoint, path)
+    there = check_supernet(checkpoint, path)
     model: Any = runner.model.module if is_model_wrapper(runner.model) else runner.model
     here = supernet_meta(model)
     here['space'] = model.backbone.space

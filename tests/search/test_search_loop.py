@@ -220,9 +220,19 @@ def test_missing_units_are_not_passed_over(paths, monkeypatch):
         runner(paths).test()
 
 
+@pytest.mark.parametrize('name', ['backbone.conv1.weight', 'teacher.backbone.conv1.weight', 'neck.mlp.0.weight'])
+def test_weights_that_are_none(paths, name):
+    checkpoint = torch.load(paths[1], weights_only=True)
+    for change in (torch.Tensor.long, lambda value: value.to(torch.complex64), lambda value: value * torch.nan):
+        state = dict(checkpoint['state_dict'], **{name: change(checkpoint['state_dict'][name])})
+        torch.save(dict(checkpoint, state_dict=state), paths[1])
+        with pytest.raises(UserError, match='is of type|not finite'):
+            runner(paths).test()
+
+
 def test_features_that_are_not_finite(paths):
     checkpoint = torch.load(paths[1], weights_only=True)
-    checkpoint['state_dict']['backbone.layer4.0.conv3.weight'][:] = torch.nan
+    checkpoint['state_dict']['backbone.layer4.0.conv3.weight'][:] = 3e38
     torch.save(checkpoint, paths[1])
     with pytest.raises(UserError, match='features are not finite'):
         runner(paths).test()

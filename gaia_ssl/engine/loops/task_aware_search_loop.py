@@ -21,7 +21,7 @@ from gaia_ssl.checkpoint import load_checkpoint
 from gaia_ssl.datasets.unreadable import UnreadableImages
 from gaia_ssl.errors import UserError
 from gaia_ssl.models.algorithms import SupernetDistill
-from gaia_ssl.models.supernet_meta import read_supernet_meta, supernet_meta
+from gaia_ssl.models.supernet_meta import check_supernet, supernet_meta
 from gaia_ssl.precision import computes_bfloat16
 from gaia_ssl.progress import Progress
 from gaia_ssl.registry import LOOPS
@@ -185,7 +185,7 @@ class TaskAwareSearchLoop(BaseLoop):
 
     def _load_weights(self) -> None:
         checkpoint = load_checkpoint(self.checkpoint)
-        meta, here = read_supernet_meta(checkpoint, self.checkpoint), supernet_meta(self.model)
+        meta, here = check_supernet(checkpoint, self.checkpoint), supernet_meta(self.model)
         space, own = meta['space'], self.model.backbone.space
         if space != own:
             raise UserError(f'{self.checkpoint}: trained on the space {space.min} … {space.max} of {len(space)} archs, but the '
