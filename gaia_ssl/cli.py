@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -66,26 +67,45 @@ def run(main: Callable[[], None], advice: str = 'nothing was written') -> None:
             check_text(word, 'an argument')
         main()
     except UserError as error:
-        print(f'error: {one_line(_message(error))}', file=sys.stderr)
-        sys.exit(1)
-    except ValueError as error:
-        if 'Expected more than 1 value per channel' not in str(error):
+        _fail(_message(error))
+    except (ValueError, RuntimeError, OSError) as error:
+        if not (told := _explained(error)):
             raise
-        print('error: a batch norm got one value a channel, which has no variance: one image, its map of one position. Use '
-              "larger batches (on one process, MoCo's teacher splits them in model.bn_splits parts), larger images, "
-              'drop_last=True, or for images of 32 px model.backbone.stem_kernel=3', file=sys.stderr)
-        sys.exit(1)
-    except OSError as error:
-        if error.errno not in DISK_FULL and error.filename is None:
-            raise
-        place = error.filename or 'the output'
-        hint = '; make room, all that was finished is kept' if error.errno in DISK_FULL else ''
-        print(one_line(f'error: {place}: {error.strerror}{hint}'), file=sys.stderr)
-        sys.exit(1)
+        _fail(told)
     except KeyboardInterrupt:
         _end('Ctrl-C', advice, 130)
     except Terminated:
         _end('SIGTERM', advice, 143)
+
+
+def _fail(message: str) -> None:
+    print(f'error: {one_line(message)}', file=sys.stderr)
+    sys.unraisablehook = lambda unraisable: None  # of what is half made and now thrown away
+    sys.exit(1)
+
+
+def _explained(error: Exception) -> str:
+    """What to do about an error of torch or the system that a user can mend; empty for others."""
+    text = str(error)
+    if 'Expected more than 1 value per channel' in text:
+        return ('a batch norm got one value a channel, which has no variance: one image, its map of one position. Use '
+                "larger batches (on one process, MoCo's teacher splits them in model.bn_splits parts), larger images, "
+                'drop_last=True, or for images of 32 px model.backbone.stem_kernel=3')
+    if isinstance(error, RuntimeError) and ('shared memory' in text or 'Bus error' in text) or (
+            isinstance(error, OSError) and error.errno in DISK_FULL and _raised_in(error) == 'multiprocessing'):
+        return ('/dev/shm, through which processes that read images hand them over, is full or too small; make it larger '
+                '(docker run --shm-size=8g), or read in fewer processes: --workers 0, or train_dataloader.num_workers=0 and '
+                'train_dataloader.persistent_workers=False by --cfg-options (for a search those of test_dataloader)')
+    if isinstance(error, OSError) and (error.errno in DISK_FULL or error.filename is not None):
+        hint = '; make room, all that was finished is kept' if error.errno in DISK_FULL else ''
+        return f"{error.filename or 'the output'}: {error.strerror}{hint}"
+    return ''
+
+
+def _raised_in(error: Exception) -> str:
+    """The package that raised it."""
+    frames = [frame.f_globals.get('__name__') or '' for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return frames[-1].partition('.')[0]
 
 
 def _raise_on_sigterm() -> None:
@@ -236,7 +256,7 @@ def read_archs(text: str) -> str | int | list[str]:
     if text.isascii() and text.isdigit():
         return int(text)
     try:
-        return [line.strip() for line in Path(text).read_text(encoding='utf-8').splitlines() if line.strip()]
+        return [line.strip() for line in Path(text).read_text(encoding='utf-8-sig').splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"--archs is '{text}'; give 'all', a number a group, or a text file with an arch a line") from error
 

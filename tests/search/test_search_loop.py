@@ -142,6 +142,17 @@ def test_another_image_of_the_same_name_and_size_is_another_search(paths):
         runner(paths).test()
 
 
+def test_a_config_of_pure_python(paths):
+    """In which types are classes."""
+    text = Config.fromfile(paths[0]).pretty_text
+    assert "type='gaia_ssl.DynamicResNet'" in text
+    paths[0].write_text('from mmengine.config import read_base\nfrom gaia_ssl.models.backbones import DynamicResNet\n'
+                        + text.replace("type='gaia_ssl.DynamicResNet'", 'type=DynamicResNet'))
+    runner(paths).test()
+    runner(paths).test()
+    assert len(table(paths)) == 12
+
+
 def test_records_that_are_none_of_this_search_do_not_count(paths, batches):
     """Unknown units and batches, and payloads of other lengths, each with a valid checksum."""
     runner(paths).test()

@@ -1,6 +1,7 @@
 """How tools end that are stopped or find the disk full: one line on stderr, and what was there before."""
 
 import os
+import shutil
 import signal
 import sys
 import time
@@ -61,3 +62,16 @@ def test_a_full_disk_while_exporting(commands, tmp_path, limit, form):
     assert result.returncode == 1 and result.stderr.startswith('error: ') and result.stderr.count('\n') == 1, result.stderr
     assert 'File too large; make room' in result.stderr
     assert [*(tmp_path / 'out').iterdir()] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('size', ['16k', '100k'])
+def test_little_shared_memory(tmp_path, size):
+    """As in a container: too little to begin, or for the first batch."""
+    mount = 'unshare', '-rm', 'sh', '-c', f'mount -t tmpfs -o size={size} tmpfs /dev/shm && exec "$@"', 'sh'
+    if not shutil.which('unshare') or tiny.run(*mount, 'true').returncode:
+        pytest.skip('no right to mount')
+    config = tiny.write_config(tmp_path / 'tiny.py', tiny.photos(tmp_path / 'data', 24), workers=2, batch_size=24)
+    result = tiny.run(*mount, sys.executable, tiny.ROOT / 'tools' / 'train.py', config, '--work-dir', tmp_path / 'out')
+    told = [line for line in result.stderr.splitlines() if 'arn' not in line]
+    assert result.returncode == 1 and len(told) == 1 and told[0].startswith('error: /dev/shm'), result.stderr

@@ -158,7 +158,8 @@ class TaskAwareSearchLoop(BaseLoop):
 
     def _model_settings(self) -> dict[str, Any]:
         """What of the config changes the features, beside the weights."""
-        backbone = {name: value for name, value in self.runner.cfg.model.backbone.items() if name != 'space'}
+        config = self.runner.cfg.to_dict()  # in which classes, of a pure Python config, are names
+        backbone = {name: value for name, value in config['model']['backbone'].items() if name != 'space'}
         meta = supernet_meta(self.model)
         teacher = meta.pop('teacher', None)
         settings = dict(supernet=meta, backbone=backbone)
