@@ -14,7 +14,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import get_torch_safe_globals
 
 from gaia_ssl.errors import UserError
-from gaia_ssl.files import atomic_path
+from gaia_ssl.files import atomic_path, write_bytes
 
 
 def _method(owner: object, name: str) -> object:
@@ -71,7 +71,7 @@ def load_checkpoint(path: str | os.PathLike, with_config: bool = False, harmless
 def save_checkpoint(checkpoint: dict[str, Any], path: str | os.PathLike) -> None:
     """Write ``checkpoint`` to ``path`` atomically."""
     with atomic_path(path) as temporary:
-        torch.save(checkpoint, temporary)
+        write_bytes(temporary, lambda file: torch.save(checkpoint, file))
 
 
 def latest_checkpoint(work_dir: str | os.PathLike) -> str | None:

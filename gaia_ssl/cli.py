@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import datetime
 import difflib
-import errno
 import inspect
 import io
+import logging
 import os
+import signal
 import sys
+import threading
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -23,52 +26,106 @@ from mmengine.utils import get_installed_path
 from gaia_ssl.allocator import keep_freed_memory
 from gaia_ssl.config_file import check_text
 from gaia_ssl.errors import UserError
+from gaia_ssl.files import DISK_FULL
 from gaia_ssl.mim_folder import mim_folder
 from gaia_ssl.terminal import one_line
 
+RESUME = 'all that was finished is kept; the same command with --resume goes on'
+"""What to say of the work of a tool that has the option."""
 CONFIG_HELP = 'config file; gaia_ssl::FOLDER/NAME.py is one that comes with gaia_ssl, e.g. gaia_ssl::search/c2-c5_coco.py'
 INSTALLED_CONFIGS = ('gaia_ssl', 'mmdet', 'mmpretrain')
 """Packages whose configs can be named by ``PACKAGE::``. For ``mmseg::``, mmengine pip-installs another mmsegmentation."""
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def run(main: Callable[[], None]) -> None:
+class Terminated(BaseException):
+    """SIGTERM came, as from a scheduler whose time is up; raised in the main thread, so that files are left in order."""
+
+
+def run(main: Callable[[], None], advice: str = 'nothing was written') -> None:
     """Run a tool: an error that the user can mend becomes one line on stderr and exit status 1.
 
-    Whatever mmengine or a toolbox loads meanwhile is loaded with ``weights_only``.
+    So does Ctrl-C (status 130) or SIGTERM (143). Whatever mmengine or a toolbox loads meanwhile is loaded with
+    ``weights_only``.
+
+    Args:
+        main: The tool.
+        advice: What to say of its work after it was stopped.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors='backslashreplace')  # where a terminal's encoding lacks a character
     os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] = '1'
     keep_freed_memory()
+    logging.raiseExceptions = False  # a full disk is told of once, by what cannot do without it
+    _raise_on_sigterm()
     opencv: Any = cv2  # its types differ with its version
-    logging = opencv if hasattr(cv2, 'setLogLevel') else opencv.utils.logging
-    logging.setLogLevel(2)  # errors only: unreadable images are reported by their paths
+    decoders = opencv if hasattr(cv2, 'setLogLevel') else opencv.utils.logging
+    decoders.setLogLevel(2)  # errors only: unreadable images are reported by their paths
     try:
         check_text(os.getcwd(), 'the current folder')
         for word in sys.argv[1:]:
             check_text(word, 'an argument')
         main()
     except UserError as error:
-        print(f'error: {one_line(_message(error))}', file=sys.stderr)
-        sys.exit(1)
-    except ValueError as error:
-        if 'Expected more than 1 value per channel' not in str(error):
+        _fail(_message(error))
+    except (ValueError, RuntimeError, OSError) as error:
+        if not (told := _explained(error)):
             raise
-        print('error: a batch norm got one value a channel, which has no variance: one image, its map of one position. Use '
-              "larger batches (on one process, MoCo's teacher splits them in model.bn_splits parts), larger images, "
-              'drop_last=True, or for images of 32 px model.backbone.stem_kernel=3', file=sys.stderr)
-        sys.exit(1)
-    except OSError as error:
-        if error.errno not in DISK_FULL and error.filename is None:
-            raise
-        place = error.filename or 'the output'
-        hint = '; make room, all that was finished is kept' if error.errno in DISK_FULL else ''
-        print(one_line(f'error: {place}: {error.strerror}{hint}'), file=sys.stderr)
-        sys.exit(1)
+        _fail(told)
     except KeyboardInterrupt:
-        sys.exit(130)
+        _end('Ctrl-C', advice, 130)
+    except Terminated:
+        _end('SIGTERM', advice, 143)
+
+
+def _fail(message: str) -> None:
+    print(f'error: {one_line(message)}', file=sys.stderr)
+    sys.unraisablehook = lambda unraisable: None  # of what is half made and now thrown away
+    sys.exit(1)
+
+
+def _explained(error: Exception) -> str:
+    """What to do about an error of torch or the system that a user can mend; empty for others."""
+    text = str(error)
+    if 'Expected more than 1 value per channel' in text:
+        return ('a batch norm got one value a channel, which has no variance: one image, its map of one position. Use '
+                "larger batches (on one process, MoCo's teacher splits them in model.bn_splits parts), larger images, "
+                'drop_last=True, or for images of 32 px model.backbone.stem_kernel=3')
+    if isinstance(error, RuntimeError) and ('shared memory' in text or 'Bus error' in text) or (
+            isinstance(error, OSError) and error.errno in DISK_FULL and _raised_in(error) == 'multiprocessing'):
+        return ('/dev/shm, through which processes that read images hand them over, is full or too small; make it larger '
+                '(docker run --shm-size=8g), or read in fewer processes: --workers 0, or train_dataloader.num_workers=0 and '
+                'train_dataloader.persistent_workers=False by --cfg-options (for a search those of test_dataloader)')
+    if isinstance(error, OSError) and (error.errno in DISK_FULL or error.filename is not None):
+        hint = '; make room, all that was finished is kept' if error.errno in DISK_FULL else ''
+        return f"{error.filename or 'the output'}: {error.strerror}{hint}"
+    return ''
+
+
+def _raised_in(error: Exception) -> str:
+    """The package that raised it."""
+    frames = [frame.f_globals.get('__name__') or '' for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return frames[-1].partition('.')[0]
+
+
+def _raise_on_sigterm() -> None:
+    if threading.current_thread() is not threading.main_thread():
+        return
+    process = os.getpid()
+
+    def terminate(number: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if os.getpid() != process:  # a worker of a data loader, which has it from here
+            os.kill(os.getpid(), signal.SIGTERM)
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+
+
+def _end(by: str, advice: str, status: int) -> None:
+    if is_first_process():
+        print(f'stopped by {by}; {advice}', file=sys.stderr, flush=True)
+    sys.exit(status)
 
 
 def _message(error: UserError) -> str:
@@ -199,7 +256,7 @@ def read_archs(text: str) -> str | int | list[str]:
     if text.isascii() and text.isdigit():
         return int(text)
     try:
-        return [line.strip() for line in Path(text).read_text(encoding='utf-8').splitlines() if line.strip()]
+        return [line.strip() for line in Path(text).read_text(encoding='utf-8-sig').splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"--archs is '{text}'; give 'all', a number a group, or a text file with an arch a line") from error
 

@@ -1,36 +1,110 @@
-"""Files that are whole or not there: write beside the target, then rename."""
+"""Files that are whole or not there: write beside the target, then rename; and whether another process uses them."""
 
 import contextlib
+import errno
+import fcntl
+import glob
+import io
 import json
 import os
 import pathlib
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO, Any
 
 from gaia_ssl.errors import UserError
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Yield a temporary path in the folder of ``path`` (made if missing); renamed to ``path`` if the block succeeds.
 
-    The suffix is kept, so writers that look at it (matplotlib) work.
+    The suffix is kept, so writers that look at it (matplotlib) work. What killed processes have left of the same file is
+    removed.
+
+    Raises:
+        OSError: Of a full disk, with ``path`` as the file's name.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f'.{path.stem}.', suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = pathlib.Path(name)
+    remove_leftovers(path.parent, glob.escape(path.name))
     try:
-        yield temporary
-        with temporary.open('rb') as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
+        with _locked(lambda: tempfile.mkstemp(prefix=f'.{path.stem}.', suffix=path.suffix, dir=path.parent)) as temporary:
+            try:
+                yield temporary
+                with temporary.open('rb') as file:
+                    os.fsync(file.fileno())
+                temporary.chmod(0o666 & ~_umask())
+                temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            error.filename = str(path)
+        raise
+
+
+@contextlib.contextmanager
+def scratch_folder(parent: str | os.PathLike, name: str) -> Iterator[pathlib.Path]:
+    """Yield a new folder ``.NAME.…`` in ``parent``, removed with all in it at the end. So are those of killed processes."""
+    def make() -> tuple[int, str]:
+        folder = tempfile.mkdtemp(prefix=f'.{name}.', dir=parent)
+        return os.open(folder, os.O_RDONLY), folder
+
+    remove_leftovers(parent, name)
+    with _locked(make) as folder:
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_leftovers(folder: str | os.PathLike, *names: str) -> None:
+    """Remove what killed processes left of files ``names`` in ``folder``, which may be globs: temporaries nobody has locked."""
+    for name in names:
+        stem, suffix = os.path.splitext(name)
+        for leftover in pathlib.Path(folder).glob(f'.{stem}.{"[a-z0-9_]" * 8}{suffix}'):
+            with contextlib.suppress(OSError, UserError), _opened(leftover) as file:
+                lock(file, leftover, shared=True)
+                if leftover.is_dir():
+                    shutil.rmtree(leftover, ignore_errors=True)
+                else:
+                    leftover.unlink()
+
+
+@contextlib.contextmanager
+def _locked(make: Callable[[], tuple[int, str]]) -> Iterator[pathlib.Path]:
+    """What ``make`` makes and opens, locked, so that nobody takes it for a leftover; made again if somebody just did."""
+    while True:
+        file, name = make()
+        try:
+            with contextlib.suppress(UserError):  # on a disk without locks
+                lock(file, name)
+            if os.path.exists(name):
+                yield pathlib.Path(name)
+                return
+        finally:
+            os.close(file)
+
+
+@contextlib.contextmanager
+def _opened(path: pathlib.Path) -> Iterator[int]:
+    file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        yield file
     finally:
-        temporary.unlink(missing_ok=True)
+        os.close(file)
+
+
+def write_bytes(path: pathlib.Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Let ``write`` write into memory, then that into the file: an OSError if the disk is full, where writers of other
+    languages end the process or tell something else."""
+    buffer = io.BytesIO()
+    write(buffer)
+    path.write_bytes(buffer.getbuffer())
 
 
 def read_json(path: str | os.PathLike, what: str, advice: str) -> dict[str, Any]:
@@ -80,11 +154,19 @@ def claim_folder(path: str | os.PathLike, *holds: str, resume: bool | None = Fal
     """Make the output folder ``path``; :func:`check_folder`, and remove the run that is to be replaced.
 
     Only what ``holds`` matches is removed, and nothing if the run is to be resumed.
+
+    Raises:
+        UserError: As :func:`check_folder`, or if what is to be removed is locked (:func:`lock`) by a run that is going on.
     """
     path = pathlib.Path(path)
     check_folder(path, *holds, resume=resume, overwrite=overwrite)
     if overwrite and not resume:
-        for earlier in [*_matches(path, holds)]:
+        replaced = [*_matches(path, holds)]
+        for earlier in replaced:
+            if earlier.is_file():
+                with earlier.open('rb') as file:
+                    lock(file, earlier, shared=True)
+        for earlier in replaced:
             if earlier.is_dir():
                 shutil.rmtree(earlier, ignore_errors=True)
             else:
@@ -93,8 +175,27 @@ def claim_folder(path: str | os.PathLike, *holds: str, resume: bool | None = Fal
     return path
 
 
+def lock(file: IO | int, path: str | os.PathLike, shared: bool = False) -> None:
+    """Keep the open ``file`` for this process until it is closed, or the process ends in whatever way.
+
+    Args:
+        file: Open for writing, or for reading if ``shared``.
+        path: What it is, for the error.
+        shared: Others may have it as well, if they share it, too.
+
+    Raises:
+        UserError: If another process has it.
+    """
+    try:
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise UserError(f'{path}: another run is writing here; wait for it, or choose another folder') from error
+    except OSError as error:
+        raise UserError(f'{path}: cannot be locked ({error.strerror}); choose a folder on another disk') from error
+
+
 def _matches(folder: pathlib.Path, globs: Iterable[str]) -> Iterator[pathlib.Path]:
-    return (path for glob in globs for path in folder.glob(glob))
+    return (path for pattern in globs for path in folder.glob(pattern))
 
 
 def _umask() -> int:

@@ -75,3 +75,8 @@ def test_a_run_on_a_folder_with_spaces_and_commas(tmp_path):
         result = tiny.run_tool(tool, config, *checkpoint, '--data', images, '--work-dir', folder, HOME=str(tmp_path))
         assert result.returncode == 0, result.stderr
     assert (tmp_path / 'found' / 'ranking.csv').is_file()
+
+
+def test_a_byte_order_mark_before_the_archs(tmp_path):
+    (tmp_path / 'archs.txt').write_text('\ufeff8-8x2-8x1-16x2-16x1\n', encoding='utf-8')
+    assert cli.read_archs(str(tmp_path / 'archs.txt')) == ['8-8x2-8x1-16x2-16x1']

@@ -4,7 +4,7 @@ import pathlib
 import pytest
 
 from gaia_ssl.errors import UserError
-from gaia_ssl.files import atomic_path, check_folder, claim_folder, read_json
+from gaia_ssl.files import atomic_path, check_folder, claim_folder, lock, read_json, remove_leftovers, scratch_folder
 
 
 def test_the_file_appears_whole_in_a_folder_that_is_made(tmp_path):
@@ -53,6 +53,32 @@ def test_permissions_follow_the_umask(tmp_path):
         assert os.umask(mask) == 0o027
 
 
+def test_what_killed_processes_left_is_removed_and_of_living_ones_not(tmp_path):
+    left = tmp_path / '.table [1].abcdefgh.csv', tmp_path / '.epoch_3.abcdefgh.pth'
+    kept = [tmp_path / name for name in ('.table [1].csv', '.table [1].abcdefg.csv', '.table [1].ABCDEFGH.csv',
+                                         '.table 1.abcdefgh.csv', '.other.abcdefgh.csv')]
+    for path in (*left, *kept):
+        path.write_text('')
+    with atomic_path(tmp_path / 'table [1].csv') as first:
+        with atomic_path(tmp_path / 'table [1].csv') as second:
+            second.write_text('second')
+        assert first.exists() and not left[0].exists() and left[1].exists()
+        first.write_text('first')
+    remove_leftovers(tmp_path, 'epoch_*.pth')
+    assert sorted(tmp_path.iterdir()) == sorted([*kept, tmp_path / 'table [1].csv'])
+
+
+def test_folders_of_killed_processes_too(tmp_path):
+    (tmp_path / '.export.abcdefgh').mkdir()
+    (tmp_path / '.export.abcdefgh' / 'backbone.pth').write_text('')
+    with scratch_folder(tmp_path, 'export') as first:
+        (first / 'file').write_text('')
+        with scratch_folder(tmp_path, 'export') as second:
+            assert sorted(tmp_path.iterdir()) == sorted([first, second])
+        assert [*tmp_path.iterdir()] == [first]
+    assert [*tmp_path.iterdir()] == []
+
+
 def test_claim_makes_the_folder(tmp_path):
     folder = claim_folder(str(tmp_path / 'a' / 'b'), '*.csv')
     assert folder == tmp_path / 'a' / 'b' and folder.is_dir()
@@ -84,6 +110,19 @@ def test_claim_removes_the_run_that_is_to_be_replaced_and_nothing_else(tmp_path)
     assert len(os.listdir(tmp_path)) == 3
     assert claim_folder(tmp_path, *holds, overwrite=True) == tmp_path
     assert os.listdir(tmp_path) == ['notes.txt']
+
+
+def test_claim_removes_nothing_of_a_run_that_is_going_on(tmp_path):
+    for name in ('a.csv', 'b.csv'):
+        (tmp_path / name).write_text('')
+    with (tmp_path / 'b.csv').open('r+b') as file:
+        lock(file, tmp_path)
+        with pytest.raises(UserError, match='b.csv: another run is writing here'):
+            claim_folder(tmp_path, '*.csv', overwrite=True)
+        assert sorted(os.listdir(tmp_path)) == ['a.csv', 'b.csv']
+        assert claim_folder(tmp_path, '*.csv', resume=True) == tmp_path
+    claim_folder(tmp_path, '*.csv', overwrite=True)
+    assert os.listdir(tmp_path) == []
 
 
 def test_claim_refuses_a_file(tmp_path):

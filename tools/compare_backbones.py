@@ -119,4 +119,4 @@ def spread(mean: float, std: float, sign: str = '') -> str:
 
 
 if __name__ == '__main__':
-    cli.run(main)
+    cli.run(main, cli.RESUME)

@@ -144,4 +144,4 @@ def search_settings(arguments: argparse.Namespace) -> dict:
 
 
 if __name__ == '__main__':
-    cli.run(main)
+    cli.run(main, cli.RESUME)

@@ -102,4 +102,4 @@ def table(record: EvaluationRecord, judge: Judge) -> Table:
 
 
 if __name__ == '__main__':
-    cli.run(main)
+    cli.run(main, cli.RESUME)

@@ -14,6 +14,9 @@ from types import TracebackType
 
 def excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """As ``sys.excepthook``, but for what goes wrong while a module is imported."""
+    if issubclass(kind, KeyboardInterrupt):
+        print('stopped by Ctrl-C; nothing was begun', file=sys.stderr)
+        return
     importing = any(frame.f_code.co_name == '<module>' and frame.f_globals.get('__name__') != '__main__'
                     for frame, _ in traceback.walk_tb(trace))
     if not (issubclass(kind, ImportError) or (importing and issubclass(kind, Exception))):

@@ -52,6 +52,8 @@ def main() -> None:
     parser.add_argument('--work-dir', default='work_dirs/quickstart', help='where results go (default: %(default)s)')
     arguments = parser.parse_args()
 
+    if arguments.data:
+        check_number(Path(arguments.data).expanduser())
     start = time.monotonic()
     work = Path(arguments.work_dir).resolve()
     step(1, 'demo scenes with COCO annotations (20 seconds on two idle cores)')
@@ -105,6 +107,15 @@ In earnest, on your GPUs (see README.md):
 
 def step(number: int, text: str) -> None:
     console.print(f'\n[{number}/6] {text}', style='bold')
+
+
+def check_number(images: Path) -> None:
+    """Raise a UserError if there are too few images for one batch of the training."""
+    batch = Config.fromfile(CONFIGS / 'train.py').train_dataloader.batch_size
+    found = len(ImageFolder(str(images), pipeline=[]))
+    if found < batch:
+        raise UserError(f'--data {images}: holds {found} images, and the quickstart learns from batches of {batch}; give more, '
+                        'or take gaia-ssl train with --cfg-options train_dataloader.batch_size=…')
 
 
 def check_same_inputs(run: Path, images: Path, start_file: Path | None) -> None:
@@ -179,4 +190,4 @@ def call(folder: Path, *command: object) -> None:
 
 
 if __name__ == '__main__':
-    cli.run(main)
+    cli.run(main, cli.RESUME)

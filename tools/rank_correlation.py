@@ -201,4 +201,4 @@ def make_judge(arguments: argparse.Namespace, meta: dict, config: Config) -> Sub
 
 
 if __name__ == '__main__':
-    cli.run(main)
+    cli.run(main, cli.RESUME)

@@ -17,6 +17,7 @@ from gaia_ssl.checkpoint import latest_checkpoint, load_checkpoint
 from gaia_ssl.engine.auto_settings import count_images, fill_auto, leaves_to_data
 from gaia_ssl.engine.build_runner import build_runner
 from gaia_ssl.engine.hooks.sandwich_sampler_hook import check_training
+from gaia_ssl.engine.resume import check_resume, check_resumed_run
 from gaia_ssl.engine.start import check_load_from, set_start
 from gaia_ssl.errors import UserError
 from gaia_ssl.files import check_folder, claim_folder
@@ -42,6 +43,8 @@ def main() -> None:
         raise UserError('--start and --resume: a resumed run has its weights already; leave one out')
     config = cli.load_config(arguments)
     cli.set_data(config, 'train_dataloader', arguments.data)
+    if config.get('resume') and not arguments.resume:
+        arguments.resume = config.get('load_from') or 'auto'
     earlier = dict(resume=bool(arguments.resume), overwrite=arguments.overwrite)
     check_folder(config.work_dir, *CHECKPOINTS, **earlier)
     if arguments.resume:
@@ -50,6 +53,8 @@ def main() -> None:
     checkpoint = None
     if config.get('load_from'):
         checkpoint = load_checkpoint(config.load_from)  # refuses what is broken or would run code, before the run starts
+        if arguments.resume:
+            check_resume(checkpoint, config.load_from)
         start = pathlib.Path(config.load_from).resolve()
         replaced = start.parent == pathlib.Path(config.work_dir).resolve() and any(map(start.match, CHECKPOINTS))
         if replaced and arguments.overwrite and not arguments.resume:
@@ -73,6 +78,8 @@ def main() -> None:
     cli.join_processes(arguments.launcher)
     runner = build_runner(config)
     check_training(runner)
+    if config.get('resume'):
+        check_resumed_run(runner, checkpoint, config.load_from)
     if checkpoint is not None:
         check_load_from(runner.model, checkpoint, config.load_from)
     if is_main_process():
@@ -81,4 +88,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    cli.run(main)
+    cli.run(main, cli.RESUME)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os.path as osp
 import random
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,7 @@ from mmpretrain.datasets import CustomDataset
 from PIL import Image
 
 from gaia_ssl.datasets.classes import check_classes, class_folders
+from gaia_ssl.datasets.image_limits import depth_warning, too_large
 from gaia_ssl.errors import UserError
 from gaia_ssl.registry import DATASETS
 
@@ -34,9 +36,9 @@ if not __debug__:  # python -O: mmcv goes on without its assertion
 class ImageFolder(CustomDataset):
     """All images under a folder, without labels (or with one folder a class).
 
-    A file that cannot be decoded does not stop the run: the next readable image takes its place, and the sample names
-    the bad files in ``data_samples.unreadable`` (a tuple of paths, mostly empty), from where the main process can
-    collect them even if workers read the data.
+    A file that cannot be decoded, or is larger than :mod:`~gaia_ssl.datasets.image_limits` allows, does not stop the run: the
+    next readable image takes its place, and the sample names the bad files in ``data_samples.unreadable`` (a tuple of paths,
+    mostly empty), from where the main process can collect them even if workers read the data.
 
     An index is an int, or a pair ``(seed, index)`` as :class:`gaia_ssl.datasets.SeededSampler` yields it. Of a pair,
     the transforms draw from generators seeded with ``seed``, and the global generators are left as they were: the
@@ -66,6 +68,7 @@ class ImageFolder(CustomDataset):
                  with_label: bool = False,
                  extensions: Sequence[str] = EXTENSIONS,
                  **kwargs: Any) -> None:
+        self._sizes: dict[str, str] = {}
         if not (data_root or data_prefix):
             raise UserError('ImageFolder: no folder of images given: set data_root')
         super().__init__(
@@ -90,6 +93,8 @@ class ImageFolder(CustomDataset):
             if unknown := labels - set(range(len(self.CLASSES))):
                 raise UserError(f'ImageFolder: {self.ann_file} names class {max(unknown)}, but there are {len(self.CLASSES)}, '
                                 'numbered from 0')
+        if told := depth_warning([sample['img_path'] for sample in samples]):
+            warnings.warn(told, stacklevel=2)
         return samples
 
     def _find_samples(self) -> list:
@@ -124,12 +129,19 @@ class ImageFolder(CustomDataset):
         for step in range(total):
             info = self.get_data_info((idx + step) % total)
             path = info['img_path']
-            sample = self._run_pipeline(info)
+            size = self._too_large(path)
+            sample = None if size else self._run_pipeline(info)
             if sample is not None:
                 return _note_unreadable(sample, tuple(unreadable))
-            unreadable.append(path)
+            unreadable.append(f'{path} ({size})' if size else path)
         raise UserError(f'ImageFolder: none of the {total} images in {self.img_prefix} can be decoded: '
                         f'check the files, first of all {unreadable[0]}')
+
+    def _too_large(self, path: str) -> str:
+        """:func:`too_large`, asked once a file and process."""
+        if path not in self._sizes:
+            self._sizes[path] = too_large(path)
+        return self._sizes[path]
 
     def _run_pipeline(self, sample: dict) -> dict | None:
         """Return the transformed sample, or None if its file cannot be decoded. Other errors pass through."""

@@ -15,7 +15,7 @@ from gaia_ssl.errors import UserError
 from gaia_ssl.models.algorithms.distill import SupernetDistill
 from gaia_ssl.models.pretrained_checkpoint import PretrainedResNet as PretrainedCheckpoint
 from gaia_ssl.models.pretrained_checkpoint import read_pretrained
-from gaia_ssl.models.supernet_meta import read_supernet_meta
+from gaia_ssl.models.supernet_meta import check_supernet
 from gaia_ssl.models.teachers import PretrainedResNet
 from gaia_ssl.registry import MODELS
 from gaia_ssl.space.arch_space import AUTO
@@ -139,7 +139,7 @@ def fill_from_checkpoint(config: Config, checkpoint: dict[str, Any], path: str) 
     """
     if not _asks_checkpoint(config):
         return
-    meta, state, model = read_supernet_meta(checkpoint, path), checkpoint['state_dict'], config.model
+    meta, state, model = check_supernet(checkpoint, path), checkpoint['state_dict'], config.model
     if model.backbone.get('space') == AUTO:
         model.backbone.space = meta['space'].to_dict()
     teacher = model.get('teacher')

@@ -69,7 +69,8 @@ def check_load_from(model: nn.Module, checkpoint: dict[str, Any], path: str) -> 
     differing = {
         'missing': [name for name in expected if name not in found],
         'left over': [name for name in found if name not in expected],
-        'of another shape': [name for name, value in expected.items() if name in found and not _same_shape(value, found[name])],
+        'of another shape or type': [name for name, value in expected.items()
+                                     if name in found and not _alike(value, found[name])],
     }
     told = [f'{len(names)} are {kind} ({names[0]}{", …" if len(names) > 1 else ""})'
             for kind, names in differing.items() if names]
@@ -78,5 +79,7 @@ def check_load_from(model: nn.Module, checkpoint: dict[str, Any], path: str) -> 
                         f'backbone of a pretrained ResNet or of another supernet say --start {path}')
 
 
-def _same_shape(expected: Tensor, found: Any) -> bool:
-    return isinstance(found, Tensor) and found.shape == expected.shape
+def _alike(expected: Tensor, found: Any) -> bool:
+    """Whether ``found`` has the shape, and numbers of the kind, of ``expected``, in whatever precision."""
+    return (isinstance(found, Tensor) and found.shape == expected.shape and found.layout == expected.layout
+            and (found.is_floating_point(), found.is_complex()) == (expected.is_floating_point(), expected.is_complex()))

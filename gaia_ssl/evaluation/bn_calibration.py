@@ -39,8 +39,8 @@ def calibrate_bn(module: nn.Module, batches: Batches) -> None:
     except ValueError as error:
         if 'more than 1 value per channel' not in str(error):
             raise
-        raise UserError('batch norm cannot be calibrated on a single image this small; give more images, or a higher '
-                        'resolution') from error
+        raise UserError('batch norm cannot be calibrated on batches of a single image this small; give a larger '
+                        '--batch-size (and more images, if there is but one), or a higher --resolution') from error
     for child in module.modules():
         if isinstance(variance := getattr(child, 'running_var', None), Tensor):
             variance.clamp_(min=0)  # rounding may take that of a constant channel below zero

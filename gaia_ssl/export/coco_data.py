@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import pathlib
 
@@ -40,6 +41,10 @@ def read_coco(config: Config, folder: str, report: Report = say) -> TaskData:
 
 def _read(path: pathlib.Path, images: pathlib.Path, tested: bool) -> dict:
     check_file(path)
+    with path.open('rb') as file:
+        if file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8:
+            raise UserError(f'{path}: begins with a byte order mark, which pycocotools does not read; save it as UTF-8 without '
+                            'one')
     try:
         content = read_json(path, 'COCO annotations', 'give annotations of objects')
         _check_images(content['images'], path, images)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gaia_ssl.errors import UserError
 from gaia_ssl.export.verify import compare_features
-from gaia_ssl.files import atomic_path
+from gaia_ssl.files import atomic_path, write_bytes
 from gaia_ssl.models import SubnetResNet
 from gaia_ssl.terminal import say
 
@@ -123,8 +123,8 @@ def _read_onnx(subnet: SubnetResNet, path: pathlib.Path) -> Callable[[Tensor], l
 
 def _write_torch(subnet: SubnetResNet, path: pathlib.Path, resolution: int, meta: dict) -> None:
     program = torch.export.export(subnet, (_example(resolution), ), dynamic_shapes=({0: torch.export.Dim('batch')}, ))
-    with open(path, 'wb') as file:  # rather than the path, whose name would be written into the file
-        torch.export.save(program, file, extra_files={f'{key}.txt': value for key, value in _as_strings(meta).items()})
+    texts = {f'{key}.txt': value for key, value in _as_strings(meta).items()}
+    write_bytes(path, lambda file: torch.export.save(program, file, extra_files=texts))
 
 
 def _read_torch(subnet: SubnetResNet, path: pathlib.Path) -> Callable[[Tensor], Sequence[Tensor]]:
@@ -132,8 +132,8 @@ def _read_torch(subnet: SubnetResNet, path: pathlib.Path) -> Callable[[Tensor], 
 
 
 def _write_safetensors(subnet: SubnetResNet, path: pathlib.Path, resolution: int, meta: dict) -> None:
-    from safetensors.torch import save_file
-    save_file({name: value.contiguous() for name, value in subnet.state_dict().items()}, path, metadata=_as_strings(meta))
+    from safetensors.torch import save
+    path.write_bytes(save({name: value.contiguous() for name, value in subnet.state_dict().items()}, _as_strings(meta)))
 
 
 def _read_safetensors(subnet: SubnetResNet, path: pathlib.Path) -> Callable[[Tensor], Sequence[Tensor]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pathlib
-import tempfile
 from collections.abc import Callable, Sequence
 
 import torch
@@ -21,6 +20,7 @@ from gaia_ssl.export.model_card import model_card
 from gaia_ssl.export.tasks import TASKS, PreparedTask
 from gaia_ssl.export.verify import verify_subnet
 from gaia_ssl.export.winner import Winner
+from gaia_ssl.files import scratch_folder
 from gaia_ssl.models import extract_subnet
 from gaia_ssl.models.supernet_meta import read_supernet_meta, student_backbone
 from gaia_ssl.space import Arch
@@ -98,8 +98,7 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
         gaia_ssl_version=gaia_ssl.__version__,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix='.export.', dir=path.parent) as temporary:
-        new = pathlib.Path(temporary)
+    with scratch_folder(path.parent, 'export') as new:
         save_checkpoint(dict(state_dict=subnet.state_dict(), meta=dict(gaia_ssl=meta)), new / BACKBONE)
         write_formats(subnet, new, formats, resolution, meta, probe, report)
         for name, config in configs.items():

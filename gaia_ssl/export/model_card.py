@@ -74,7 +74,7 @@ def _search(winner: Winner | None) -> Iterator[tuple[str, str]]:
     tied = f", {scores['tied']} archs cannot be told from it" if scores.get('tied') is not None else ''
     size = f" at {search['resolution']} px" if search.get('resolution') is not None else ''
     yield 'place', f'best of the group {code_span(winner.group)}{size}{tied}'
-    yield 'searched on', f"{search.get('images')} images, SHA-256 of their list {_short(search.get('image_list_sha256'))}"
+    yield 'searched on', f"{search.get('images')} images, SHA-256 {_short(search.get('images_sha256'))}"
 
 
 def _origin(meta: dict[str, Any]) -> Iterator[tuple[str, str]]:

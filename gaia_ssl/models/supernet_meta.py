@@ -47,16 +47,26 @@ def read_supernet_meta(checkpoint: dict[str, Any], path: str) -> dict[str, Any]:
     return {**{name: meta[name] for name in _KEYS}, 'space': space}
 
 
+def check_supernet(checkpoint: dict[str, Any], path: str) -> dict[str, Any]:
+    """:func:`read_supernet_meta`, once it is sure that the checkpoint holds weights of that size, and numbers.
+
+    Raises:
+        UserError: As :func:`read_supernet_meta`, or if it does not.
+    """
+    meta, state = read_supernet_meta(checkpoint, path), checkpoint['state_dict']
+    for prefix in ('neck.', 'teacher.', 'backbone.'):
+        check_weights(behind(prefix, state), path)
+    check_size(meta['space'].max, meta['stem_kernel'], behind('backbone.', state), path)
+    return meta
+
+
 def student_backbone(checkpoint: dict[str, Any], path: str) -> DynamicResNet:
     """The student's backbone with the weights of a supernet's checkpoint, putting out C2 to C5.
 
     Raises:
         UserError: As :func:`read_supernet_meta`, or if a weight is missing, misshapen or no number to compute with.
     """
-    meta = read_supernet_meta(checkpoint, path)
-    state = behind('backbone.', checkpoint['state_dict'])
-    check_weights(state, path)
-    check_size(meta['space'].max, meta['stem_kernel'], state, path)
+    meta, state = check_supernet(checkpoint, path), behind('backbone.', checkpoint['state_dict'])
     backbone = DynamicResNet(meta['space'], stem_kernel=meta['stem_kernel'])
     try:
         backbone.load_state_dict(state)

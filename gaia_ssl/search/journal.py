@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import json
 import os
 import pathlib
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from gaia_ssl.errors import UserError
-from gaia_ssl.files import atomic_path, read_json
+from gaia_ssl.files import atomic_path, lock, read_json
 
 _HEADER = struct.Struct('<4sIIII')  # magic, image batch, unit, bytes of the payload, CRC-32 of all that follows the magic
 _MAGIC = b'gaia'
@@ -38,17 +38,39 @@ class ScoreJournal:
 
     def __init__(self, folder: str | os.PathLike, settings: dict[str, Any]) -> None:
         self._folder = pathlib.Path(folder)
-        settings = json.loads(json.dumps(settings))
+        self._settings = settings = json.loads(json.dumps(settings))
         if earlier := self.settings_in(folder):
-            differing = [key for key in {**settings, **earlier} if settings.get(key) != earlier.get(key)]
-            if differing:
-                each = '; '.join(f'{key} was {_short(earlier.get(key))}, now {_short(settings.get(key))}' for key in differing)
-                raise UserError(f'{self._folder} holds scores of another search ({each}); use --overwrite or another folder')
+            if told := self._differing(earlier):
+                raise UserError(f'{self._folder} holds scores of another search ({told}); use --overwrite or another folder')
         elif any(self._folder.glob('*.journal')):
             raise UserError(f'{self._folder} holds scores whose settings.json is missing; use --overwrite or another folder')
         else:
             with atomic_path(self._folder / SETTINGS) as temporary:
                 temporary.write_text(json.dumps(settings), encoding='utf-8')
+
+    def _differing(self, earlier: dict[str, Any]) -> str:
+        """Which settings ``earlier`` has otherwise; empty if none."""
+        settings = self._settings
+        return '; '.join(f'{key} was {_short(earlier.get(key))}, now {_short(settings.get(key))}'
+                         for key in {**settings, **earlier} if settings.get(key) != earlier.get(key))
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[None]:
+        """Keep the folder for this process until the block ends.
+
+        Raises:
+            UserError: If another search has it.
+        """
+        with (self._folder / SETTINGS).open('r+b') as file:
+            lock(file, self._folder)
+            yield
+
+    def check_own(self) -> None:
+        """Raise a UserError if the folder is another search's by now, or none's."""
+        now = self.settings_in(self._folder)
+        if not now or self._differing(now):
+            raise UserError(f'{self._folder}: was removed or taken over by another search meanwhile, so that no ranking is '
+                            'written; search again in another folder')
 
     @staticmethod
     def settings_in(folder: str | os.PathLike) -> dict[str, Any]:
@@ -72,7 +94,7 @@ class ScoreJournal:
         mended = 0
         for path in self._folder.glob('*.journal'):
             with path.open('r+b') as file:
-                _lock(file, path)
+                lock(file, path)
                 end = 0
                 while _read(file) is not None:
                     end = file.tell()
@@ -94,7 +116,7 @@ class JournalWriter:
         self._file = path.open('ab', buffering=0)
         self._lock = threading.Lock()
         self._synced = 0.0
-        _lock(self._file, path)
+        lock(self._file, path)
 
     def append(self, batch: int, unit: int, payload: bytes) -> None:
         """Append a record. No kill can take it back; a power failure may, if it comes within a second.
@@ -121,14 +143,6 @@ class JournalWriter:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-
-
-def _lock(file: BinaryIO, path: pathlib.Path) -> None:
-    """Until the file is closed, or the process ends in whatever way."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise UserError(f'{path}: another search is writing here; wait for it, or choose another folder') from error
 
 
 def _read(file: BinaryIO) -> tuple[int, int, bytes] | None:

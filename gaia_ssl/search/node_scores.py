@@ -60,6 +60,12 @@ def pack_scores(values: Mapping[str, np.ndarray]) -> bytes:
     return b''.join(np.ascontiguousarray(array, dtype='<f4').tobytes() for array in values.values())
 
 
+def packed_size(tree: ArchTree, unit: int, quantities: Sequence[str], images: int) -> int:
+    """Bytes that :func:`pack_scores` makes of a unit's scores on so many images."""
+    owned = [tree.owned(stage_of(quantity), unit) for quantity in quantities]
+    return 4 * images * sum(nodes.stop - nodes.start for nodes in owned)
+
+
 def unpack_scores(payload: bytes, tree: ArchTree, unit: int, quantities: Sequence[str], images: int) -> dict[str, np.ndarray]:
     """What :func:`pack_scores` was given, of ``images`` images.
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -14,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from gaia_ssl.checkpoint import file_hash
 from gaia_ssl.datasets.batches import evenly_spaced, in_even_batches
+from gaia_ssl.datasets.fingerprint import images_fingerprint
 from gaia_ssl.errors import UserError
 from gaia_ssl.search.measures.paper import MAX_ELEMENTS, MAX_KEPT
 from gaia_ssl.search.selection import Selection
@@ -62,6 +61,10 @@ class ImageBatches:
         """Where the images are."""
         return self._dataset.img_prefix
 
+    def fingerprint(self, report: Callable[[str], None]) -> str:
+        """Of the images, by their content; ``report`` is told how far it is where that takes long."""
+        return images_fingerprint(self.paths(), self.folder(), report)
+
     def pipeline(self) -> str:
         """The transforms, as they describe themselves."""
         return ' '.join(str(self._dataset.pipeline).split())
@@ -73,16 +76,15 @@ class ImageBatches:
                           collate_fn=self._dataloader.collate_fn)
 
 
-def search_settings(checkpoint: str, model: dict[str, Any], batches: ImageBatches, tree: ArchTree, quantities: Sequence[str],
-                    temperature: float, dtype: str, device: str) -> dict[str, Any]:
+def search_settings(checkpoint: str, model: dict[str, Any], images: str, batches: ImageBatches, tree: ArchTree,
+                    quantities: Sequence[str], temperature: float, dtype: str, device: str) -> dict[str, Any]:
     """Everything that decides the scores, in plain values."""
-    files = [(path, os.path.getsize(path)) for path in batches.paths()]
     return dict(
         checkpoint_sha256=file_hash(checkpoint),
         **model,
         pipeline=batches.pipeline(),
         images=batches.num_images,
-        image_list_sha256=hashlib.sha256(json.dumps(files).encode()).hexdigest(),
+        images_sha256=images,
         batch_size=batches.batch_size,
         archs=len(tree),
         arch_list_sha256=hashlib.sha256(tree.numbers.astype('<i8').tobytes()).hexdigest(),

@@ -196,6 +196,25 @@ def test_a_run_by_iterations_resumes_amid_an_epoch(tmp_path, method):
     assert tiny.equal(resumed['optimizer'], whole['optimizer'])
 
 
+@pytest.mark.parametrize('kept', [1, 2])
+def test_a_run_resumes_amid_an_accumulated_step(tmp_path, kept):
+    """Epochs of three iterations, two a step: to the same bits from any of them."""
+    settings = dict(count=24, epochs=4, options={'optim_wrapper.accumulative_counts': 2,
+                                                 'default_hooks.checkpoint.max_keep_ckpts': -1})
+    make_runner(tmp_path, **settings).train()
+    run = tmp_path / 'run'
+    whole = load_checkpoint(run / 'epoch_4.pth')
+    amid = load_checkpoint(run / f'epoch_{kept}.pth')
+    assert len(amid['accumulation']['gradients']) == (len(dict(tiny.supernet().backbone.named_parameters())) + 4) * (kept == 1)
+    for later in range(kept + 1, 5):
+        (run / f'epoch_{later}.pth').unlink()
+    settings['options'] |= {'resume': True, 'load_from': str(run / f'epoch_{kept}.pth')}
+    make_runner(tmp_path, **settings).train()
+    resumed = load_checkpoint(run / 'epoch_4.pth')
+    assert tiny.equal(resumed['state_dict'], whole['state_dict'])
+    assert tiny.equal(resumed['optimizer'], whole['optimizer'])
+
+
 def test_a_distilled_run_resumes_with_its_own_teacher_only(tmp_path):
     settings = dict(method='distill', epochs=2)
     make_runner(tmp_path, **settings).train()

@@ -46,6 +46,12 @@ def test_broken_coco(tmp_path, change, message):
     refused(TASK, root, message)
 
 
+def test_a_byte_order_mark_that_mmdet_would_not_read(tmp_path):
+    path = coco(tmp_path / 'coco') / 'annotations' / 'instances_train2017.json'
+    path.write_text('\ufeff' + path.read_text(), encoding='utf-8')
+    refused(TASK, tmp_path / 'coco', 'begins with a byte order mark')
+
+
 def test_what_training_skips_needs_no_mask(tmp_path):
     root = coco(tmp_path)
     edit(root / 'annotations' / 'instances_train2017.json',

@@ -126,7 +126,7 @@ def test_a_checkpoint_whose_weights_do_not_fit_its_space(checkpoint):
 def test_a_single_image(checkpoint, tmp_path):
     data = tiny.photos(tmp_path / 'one', 1)
     assert export(checkpoint, data, tmp_path / 'out', resolution=64).is_file()
-    with pytest.raises(UserError, match='a single image this small; give more images, or a higher resolution'):
+    with pytest.raises(UserError, match='a single image this small; give a larger --batch-size'):
         export(checkpoint, data, tmp_path / 'small', resolution=8)
     assert not (tmp_path / 'small').exists()
 

@@ -25,7 +25,7 @@ def card_of(name: str) -> str:
         calibration=dict(images=1, resolution=32, images_sha256='ab'), gaia_ssl_version='0',
         verification=dict(largest_relative_difference=0.0))
     scores = dict(similarity=-0.1, tied=None, low=math.nan)
-    return model_card(meta, Winner(arch, 'c5', name, scores, dict(images=8, image_list_sha256=name)), [])
+    return model_card(meta, Winner(arch, 'c5', name, scores, dict(images=8, images_sha256=name)), [])
 
 
 def rendered(text: str) -> list:

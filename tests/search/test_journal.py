@@ -91,9 +91,9 @@ except UserError as error:
 def test_two_searches_do_not_write_in_one_folder(tmp_path):
     journal = ScoreJournal(tmp_path, SETTINGS)
     writer = journal.writer(0)
-    with pytest.raises(UserError, match='another search is writing here'):
+    with pytest.raises(UserError, match='another run is writing here'):
         journal.writer(0)
-    with pytest.raises(UserError, match='another search is writing here'):
+    with pytest.raises(UserError, match='another run is writing here'):
         journal.mend()
     writer.close()
     journal.mend()

@@ -1,5 +1,6 @@
 """The search loop inside this process."""
 
+import json
 import os
 import threading
 
@@ -19,6 +20,7 @@ from gaia_ssl.files import claim_folder
 from gaia_ssl.models import extract_subnet
 from gaia_ssl.precision import computes_bfloat16
 from gaia_ssl.search import ForwardEvaluator, PrefixEvaluator
+from gaia_ssl.search.journal import ScoreJournal
 from tests import tiny
 from tests.search.measures.test_between_images import by_hand as between_by_hand
 from tests.search.measures.test_paper import by_hand
@@ -160,8 +162,76 @@ def test_scores_of_another_search_are_refused_or_overwritten(paths, batches):
 def test_other_images_are_another_search(paths):
     runner(paths).test()
     (paths[0].parent / 'data' / '003.png').rename(paths[0].parent / 'data' / 'renamed.png')
-    with pytest.raises(UserError, match='image_list_sha256 was'):
+    with pytest.raises(UserError, match='images_sha256 was'):
         runner(paths).test()
+
+
+def test_another_image_of_the_same_name_and_size_is_another_search(paths):
+    image = paths[0].parent / 'data' / '003.png'
+    content = bytearray(image.read_bytes())
+    times = image.stat().st_atime_ns, image.stat().st_mtime_ns
+    runner(paths).test()
+    content[len(content) // 2] ^= 1
+    image.write_bytes(content)
+    os.utime(image, ns=times)
+    with pytest.raises(UserError, match='images_sha256 was'):
+        runner(paths).test()
+
+
+def test_a_config_of_pure_python(paths):
+    """In which types are classes."""
+    text = Config.fromfile(paths[0]).pretty_text
+    assert "type='gaia_ssl.DynamicResNet'" in text
+    paths[0].write_text('from mmengine.config import read_base\nfrom gaia_ssl.models.backbones import DynamicResNet\n'
+                        + text.replace("type='gaia_ssl.DynamicResNet'", 'type=DynamicResNet'))
+    runner(paths).test()
+    runner(paths).test()
+    assert len(table(paths)) == 12
+
+
+def test_records_that_are_none_of_this_search_do_not_count(paths, batches):
+    """Unknown units and batches, and payloads of other lengths, each with a valid checksum."""
+    runner(paths).test()
+    before, folder = table(paths), paths[0].parent / 'run'
+    journal = ScoreJournal(folder / 'scores', json.loads((folder / 'scores' / 'settings.json').read_text()))
+    records = list(journal)
+    (folder / 'scores' / '0000.journal').unlink()
+    writer = journal.writer(0)
+    for batch, unit, payload in ((10**9, 0, b'1234'), (0, 10**9, b'1234'), (0, 0, b''), (0, 0, b'123'),
+                                 (records[0][0], records[0][1], records[0][2] + b'1234'), *records[1:]):
+        writer.append(batch, unit, payload)
+    writer.close()
+    batches.clear()
+    runner(paths).test()
+    assert len(batches) == 1 and table(paths).equals(before)
+
+
+@pytest.mark.parametrize('content', [b'', b'{"dty', b'\xff\xfe', b'5', b'[]', b'[' * 100_000, b'{"dtype": 5}', b'{"dtype": []}',
+                                     b'{}', b'null', b'{"features": {}}'])
+def test_broken_settings_are_one_line(paths, content):
+    scores = paths[0].parent / 'run' / 'scores'
+    scores.mkdir(parents=True)
+    (scores / 'settings.json').write_bytes(content)
+    (scores / '0000.journal').write_bytes(b'')
+    with pytest.raises(UserError, match='use --overwrite or another folder') as info:
+        runner(paths, dtype=None).test()
+    assert '\n' not in str(info.value) and len(str(info.value)) < 3000
+
+
+def test_a_folder_that_another_search_took_over_gets_no_ranking(paths, monkeypatch):
+    """Where locks do not hold it off: on some network disks, or if someone removes the folder."""
+    settings, teach = paths[0].parent / 'run' / 'scores' / 'settings.json', PrefixEvaluator.teach
+
+    def take_over(self, images):
+        changed = json.loads(settings.read_text()) | dict(checkpoint_sha256='of another')
+        settings.unlink()
+        settings.write_text(json.dumps(changed))
+        return teach(self, images)
+
+    monkeypatch.setattr(PrefixEvaluator, 'teach', take_over)
+    with pytest.raises(UserError, match='taken over by another search'):
+        runner(paths).test()
+    assert not (paths[0].parent / 'run' / 'ranking.csv').exists()
 
 
 def test_a_part_of_the_images_is_evenly_spaced(paths, batches):
@@ -197,9 +267,19 @@ def test_missing_units_are_not_passed_over(paths, monkeypatch):
         runner(paths).test()
 
 
+@pytest.mark.parametrize('name', ['backbone.conv1.weight', 'teacher.backbone.conv1.weight', 'neck.mlp.0.weight'])
+def test_weights_that_are_none(paths, name):
+    checkpoint = torch.load(paths[1], weights_only=True)
+    for change in (torch.Tensor.long, lambda value: value.to(torch.complex64), lambda value: value * torch.nan):
+        state = dict(checkpoint['state_dict'], **{name: change(checkpoint['state_dict'][name])})
+        torch.save(dict(checkpoint, state_dict=state), paths[1])
+        with pytest.raises(UserError, match='is of type|not finite'):
+            runner(paths).test()
+
+
 def test_features_that_are_not_finite(paths):
     checkpoint = torch.load(paths[1], weights_only=True)
-    checkpoint['state_dict']['backbone.layer4.0.conv3.weight'][:] = torch.nan
+    checkpoint['state_dict']['backbone.layer4.0.conv3.weight'][:] = 3e38
     torch.save(checkpoint, paths[1])
     with pytest.raises(UserError, match='features are not finite'):
         runner(paths).test()

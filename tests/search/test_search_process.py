@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import pathlib
+import signal
 import sys
 import time
 from types import SimpleNamespace
@@ -87,6 +88,27 @@ def test_a_killed_search_goes_on_and_ends_the_same(search, tmp_path):
     assert ranking(tmp_path / 'killed') == ranking(search.whole)
     assert journal.read_bytes()[:len(done) - 1000] == done[:-1000]
     assert 'units are done already' in result.stdout
+
+
+def test_overwrite_waits_for_the_search_in_the_folder(search, tmp_path):
+    """As does --resume; the one that is there ends as if nobody had tried."""
+    folder, other = tmp_path / 'run', tiny.save_supernet(tmp_path / 'other.pth', seed=7)
+    data = tiny.photos(tmp_path / 'data', 200)
+    first = sys.executable, tiny.ROOT / 'tools' / 'search.py', search.config, search.checkpoint, '--data', data
+    process = tiny.start(*first, '--work-dir', folder)
+    while not (folder / 'scores' / '0000.journal').exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGSTOP)
+    try:
+        for checkpoint, flag in ((other, '--overwrite'), (search.checkpoint, '--resume')):
+            result = tiny.run_tool('search.py', search.config, checkpoint, '--data', data, '--work-dir', folder, flag)
+            assert result.returncode == 1 and result.stderr.startswith('error: ') and 'another run is writing' in result.stderr
+    finally:
+        os.killpg(process.pid, signal.SIGCONT)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert json.loads((folder / 'best.json').read_text())['search']['checkpoint_sha256'] == file_hash(search.checkpoint)
 
 
 def search_here(config: str, checkpoint: str, folder: str) -> None:
@@ -198,7 +220,7 @@ def test_a_full_disk_ends_in_one_line_and_keeps_the_scores(search, tmp_path):
     result = tiny.run(sys.executable, '-c', script, *command)
     assert result.returncode == 1
     last = result.stderr.rstrip().splitlines()[-1]
-    assert last.startswith('error: ') and '0000.journal' in last and '--resume' in last
+    assert last.startswith('error: ') and '0000.journal' in last and '--resume' in last and 'Logging' not in result.stderr
     assert 0 < (tmp_path / 'full' / 'scores' / '0000.journal').stat().st_size <= limit
 
     result = tiny.run(*command, '--resume')

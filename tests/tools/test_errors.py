@@ -163,7 +163,8 @@ def test_a_used_output_folder(tool, paths):
     notes.touch()
     assert tool(*search, '--overwrite') is None
     assert own.is_file() and notes.is_file()
-    assert tool(*train, '--resume') is None
+    assert 'the config ends at iteration 2' in tool(*train, '--resume')
+    assert tool(*train, '--resume', '--cfg-options', 'train_dataloader.batch_size=2') is None
     assert tool(*search, '--resume') is None
     assert 'is a file' in tool('export', paths.checkpoint, SMALL, paths.config, '--data', paths.data)
 

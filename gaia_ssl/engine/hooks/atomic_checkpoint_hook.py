@@ -9,8 +9,9 @@ from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
+from gaia_ssl.engine.accumulation import KEY, accumulated, put_back
 from gaia_ssl.errors import UserError
-from gaia_ssl.files import atomic_path
+from gaia_ssl.files import atomic_path, remove_leftovers
 from gaia_ssl.registry import HOOKS
 
 
@@ -29,7 +30,8 @@ register_backend('atomic', AtomicBackend, force=True)
 class AtomicCheckpointHook(CheckpointHook):
     """mmengine's CheckpointHook, writing atomically: a run that is killed while it saves leaves the earlier checkpoint.
 
-    Takes CheckpointHook's arguments. As mmengine deletes the oldest checkpoint before it writes the next,
+    Where an optimizer step takes several iterations, checkpoints amid one hold the gradients so far, and a resumed run goes on
+    with them. Takes CheckpointHook's arguments. As mmengine deletes the oldest checkpoint before it writes the next,
     ``max_keep_ckpts`` is at least 2.
     """
 
@@ -37,8 +39,24 @@ class AtomicCheckpointHook(CheckpointHook):
         if 0 <= max_keep_ckpts < 2:
             raise UserError(f'max_keep_ckpts is {max_keep_ckpts}; keep at least 2 (or -1 for all), so that one is always whole')
         super().__init__(*args, max_keep_ckpts=max_keep_ckpts, backend_args=dict(backend='atomic'), **kwargs)
+        self._accumulation: dict[str, Any] | None = None
+
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
+        self._accumulation = accumulated(runner)  # here, where all processes come by
+        super()._save_checkpoint_with_step(runner, step, meta)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        if self._accumulation is not None:
+            checkpoint[KEY] = self._accumulation
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        self._accumulation = checkpoint.get(KEY)
 
     def before_train(self, runner: Runner) -> None:
         super().before_train(runner)
-        for leftover in pathlib.Path(self.out_dir).glob('.*.pth'):
-            leftover.unlink(missing_ok=True)
+        if self._accumulation is not None and runner._resume:
+            put_back(runner, self._accumulation)
+            if self._accumulation['gradients']:
+                runner.logger.info('the gradients of that step were in the checkpoint: none is lost')
+        self._accumulation = None
+        remove_leftovers(self.out_dir, '*.pth')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,13 +21,13 @@ from gaia_ssl.checkpoint import load_checkpoint
 from gaia_ssl.datasets.unreadable import UnreadableImages
 from gaia_ssl.errors import UserError
 from gaia_ssl.models.algorithms import SupernetDistill
-from gaia_ssl.models.supernet_meta import read_supernet_meta, supernet_meta
+from gaia_ssl.models.supernet_meta import check_supernet, supernet_meta
 from gaia_ssl.precision import computes_bfloat16
 from gaia_ssl.progress import Progress
 from gaia_ssl.registry import LOOPS
 from gaia_ssl.search.journal import ScoreJournal
 from gaia_ssl.search.measures import MIN_IMAGES
-from gaia_ssl.search.node_scores import NodeScores, pack_scores, unpack_scores
+from gaia_ssl.search.node_scores import NodeScores, pack_scores, packed_size, unpack_scores
 from gaia_ssl.search.outcome import write_outcome
 from gaia_ssl.search.plan import ImageBatches, amount, describe_cost, expected_bytes, search_settings, share_of_process
 from gaia_ssl.search.prefix_evaluator import PrefixEvaluator, UnitScores
@@ -141,28 +142,36 @@ class TaskAwareSearchLoop(BaseLoop):
             measured = self.latency.provenance.get('resolution')
             self.runner.logger.warning(f'the latencies are of {measured} px, the FLOPs of {self.resolution} px')
         selection = self._select(self.archs)
-        settings = search_settings(self.checkpoint, self._model_settings(), self.batches, selection.tree, self.quantities,
-                                   self.temperature, dtype, self._device().type)
-        journal = self._open_journal(settings)
-        self._score(selection, journal)
+        settings = search_settings(self.checkpoint, self._model_settings(), self._fingerprint(), self.batches, selection.tree,
+                                   self.quantities, self.temperature, dtype, self._device().type)
         best: list[Any] = [None]
-        if is_main_process():
-            scores = self._read_scores(selection, journal)
-            best[0] = write_outcome(self.folder, selection, scores, self.tasks, self.measure, self._found(settings),
-                                    self.resolution, self.seed)
+        with self._open_journal(settings) as journal:
+            self._score(selection, journal)
+            if is_main_process():
+                scores = self._read_scores(selection, journal)
+                journal.check_own()
+                best[0] = write_outcome(self.folder, selection, scores, self.tasks, self.measure, self._found(settings),
+                                        self.resolution, self.seed)
         broadcast_object_list(best)
         return best[0]
 
     def _agree_on_dtype(self) -> str:
         """That of the config, or of the search to go on with, or what the main process's device is fast at."""
-        agreed = [self.dtype or ScoreJournal.settings_in(self.folder / SCORES).get('dtype')
-                  or ('bfloat16' if computes_bfloat16() else 'float32')]
+        earlier = ScoreJournal.settings_in(self.folder / SCORES).get('dtype')
+        agreed = [self.dtype or (earlier if earlier in list(DTYPES) else 'bfloat16' if computes_bfloat16() else 'float32')]
         broadcast_object_list(agreed)
         return agreed[0]
 
+    def _fingerprint(self) -> str:
+        """What the images are: all processes that of the main one, which reads them for it."""
+        fingerprint = [self.batches.fingerprint(self.runner.logger.info) if is_main_process() else '']
+        broadcast_object_list(fingerprint)
+        return fingerprint[0]
+
     def _model_settings(self) -> dict[str, Any]:
         """What of the config changes the features, beside the weights."""
-        backbone = {name: value for name, value in self.runner.cfg.model.backbone.items() if name != 'space'}
+        config = self.runner.cfg.to_dict()  # in which classes, of a pure Python config, are names
+        backbone = {name: value for name, value in config['model']['backbone'].items() if name != 'space'}
         meta = supernet_meta(self.model)
         teacher = meta.pop('teacher', None)
         settings = dict(supernet=meta, backbone=backbone)
@@ -190,7 +199,7 @@ class TaskAwareSearchLoop(BaseLoop):
 
     def _load_weights(self) -> None:
         checkpoint = load_checkpoint(self.checkpoint)
-        meta, here = read_supernet_meta(checkpoint, self.checkpoint), supernet_meta(self.model)
+        meta, here = check_supernet(checkpoint, self.checkpoint), supernet_meta(self.model)
         space, own = meta['space'], self.model.backbone.space
         if space != own:
             raise UserError(f'{self.checkpoint}: trained on the space {space.min} … {space.max} of {len(space)} archs, but the '
@@ -205,16 +214,20 @@ class TaskAwareSearchLoop(BaseLoop):
             raise UserError(f'{self.checkpoint}: does not match the model of the config: '
                             f"{' '.join(str(error).split())[:300]}") from error
 
-    def _open_journal(self, settings: dict) -> ScoreJournal:
+    @contextlib.contextmanager
+    def _open_journal(self, settings: dict) -> Iterator[ScoreJournal]:
         folder = self.folder / SCORES
-        if is_main_process():  # begins or mends the folder before the other processes look
-            if ScoreJournal(folder, settings).mend():
-                self.runner.logger.warning(f'{folder}: a unit that was being written when the search stopped is done again')
-        barrier()
-        return ScoreJournal(folder, settings)
+        with contextlib.ExitStack() as stack:
+            if is_main_process():  # begins or mends the folder before the other processes look
+                journal = ScoreJournal(folder, settings)
+                stack.enter_context(journal.hold())
+                if journal.mend():
+                    self.runner.logger.warning(f'{folder}: a unit that was being written when the search stopped is done again')
+            barrier()
+            yield ScoreJournal(folder, settings)
 
     def _score(self, selection: Selection, journal: ScoreJournal) -> None:
-        done = {(batch, unit) for batch, unit, _ in journal}
+        done = {(batch, unit) for batch, unit, _ in self._records(selection, journal)}
         barrier()  # nobody writes before everybody has looked
         tree, macs = selection.tree, selection.tree.macs(*self._input_size())
         todo = [(batch, unit) for batch in range(len(self.batches)) for unit in range(tree.num_units)
@@ -288,10 +301,18 @@ class TaskAwareSearchLoop(BaseLoop):
             seconds = time.perf_counter() - start
         return self.model.backbone.space.max.flops(*self._input_size()) * len(images) / seconds
 
+    def _records(self, selection: Selection, journal: ScoreJournal) -> Iterator[tuple[int, int, bytes]]:
+        """Those in the journal that are of this search's units; others count as not done."""
+        tree = selection.tree
+        for batch, unit, payload in journal:
+            if batch < len(self.batches) and unit < tree.num_units and len(payload) == packed_size(
+                    tree, unit, self.quantities, self.batches.size(batch)):
+                yield batch, unit, payload
+
     def _read_scores(self, selection: Selection, journal: ScoreJournal) -> NodeScores:
         scores = NodeScores(selection.tree, self.quantities, self.batches.num_images)
         there = set()
-        for batch, unit, payload in journal:
+        for batch, unit, payload in self._records(selection, journal):
             scores.put(unit, self.batches.first_image(batch),
                        unpack_scores(payload, selection.tree, unit, self.quantities, self.batches.size(batch)))
             there.add((batch, unit))

@@ -1,0 +1,45 @@
+"""Images whose size or depth no pipeline is made for."""
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from gaia_ssl.datasets import ImageFolder
+from gaia_ssl.datasets.image_limits import depth_warning, too_large
+from tests import tiny
+
+LOAD = [dict(type='LoadImageFromFile')]
+
+
+@pytest.mark.parametrize('width, height', [(30_000, 30_000), (60_000, 1), (1, 201)])
+def test_gigantic_images_are_replaced_and_named(tmp_path, width, height):
+    """Nothing of their size is built: 900 M pixels would take 2.7 GB."""
+    tiny.photos(tmp_path, 2)
+    Image.new('1', (width, height)).save(tmp_path / '000.png')
+    images = ImageFolder(str(tmp_path), pipeline=LOAD)
+    sample = images[0]
+    assert sample['img'].shape == (40, 40, 3)
+    [told] = sample['unreadable']
+    assert told.startswith(f"{tmp_path / '000.png'} (") and 'more than 178,956,970' in told or f'{width} x {height}' in told
+
+
+def test_ordinary_images_are_not(tmp_path):
+    tiny.photos(tmp_path, 1)
+    Image.new('L', (200, 1)).save(tmp_path / 'long.png')
+    (tmp_path / 'text.png').write_text('no image')
+    assert [too_large(str(path)) for path in (*tmp_path.iterdir(), tmp_path / 'missing.png')] == [''] * 4
+
+
+@pytest.mark.parametrize('name, factor, kind, told', [
+    ('a.png', 257, np.uint16, ''), ('a.tif', 16, np.uint16, 'go up to 4080 of 65535 are read as nearly black'),
+    ('a.tif', 1, np.float32, 'as if 1 were white'), ('a.tif', 1 / 256, np.float32, ''), ('a.png', 1, np.uint8, ''),
+])
+def test_a_depth_that_loses_the_picture_is_said(tmp_path, name, factor, kind, told):
+    ramp = np.tile(np.linspace(0, 255, 64, dtype=np.float32), (64, 1)) * factor
+    cv2.imwrite(str(tmp_path / name), np.dstack([ramp.astype(kind)] * 3))
+    message = depth_warning([str(tmp_path / name)])
+    assert told in message and bool(told) == bool(message)
+    if told:
+        with pytest.warns(UserWarning, match=told):
+            ImageFolder(str(tmp_path), pipeline=LOAD)
