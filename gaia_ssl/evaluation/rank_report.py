@@ -56,8 +56,9 @@ def group_table(correlations: pd.DataFrame, title: str) -> Table:
     rows = correlations[~correlations['scope'].isin([ALL, WITHIN])]
     predictors = rows['predictor'].unique()
     table.add_column('group', no_wrap=True)
-    for column in ('subnets', *map(predictor_name, predictors)):
-        table.add_column(column, justify='right', no_wrap=True)
+    table.add_column('subnets', justify='right', no_wrap=True)
+    for predictor in predictors:
+        table.add_column(predictor_name(predictor), justify='right', vertical='bottom')  # long names wrap
     for group, members in rows.groupby('scope', sort=False):
         table.add_row(group, f"{members['archs'].iloc[0]:,}", *map(number, members['spearman']))
     return table

@@ -201,8 +201,9 @@ def winners_table(assessment: pd.DataFrame) -> Table:
     table = Table(title=f'Best subnet of each budget group{head}', box=SIMPLE, padding=0, show_edge=False,
                   caption=f'±: half the {level}interval   ties: others that cannot be told from the winner   '
                           '?: may be 0   same: the winner has the most FLOPs')
-    for column in ('task', 'group', 'arch'):
-        table.add_column(column, no_wrap=True)
+    table.add_column('task', no_wrap=True)
+    table.add_column('group')  # two or three budgets wrap
+    table.add_column('arch', no_wrap=True)
     for column in ('GFLOPs', 'params', *(['ms'] if timed else [])):
         table.add_column(column, justify='right', no_wrap=True)
     digits = _digits(assessment)

@@ -39,11 +39,11 @@ class FlopsGroups:
 
     @classmethod
     def of(cls, flops: np.ndarray) -> FlopsGroups:
-        """The paper's groups as far as there are archs; five intervals over all instead where these spread over one group."""
+        """The paper's groups as far as there are archs; five intervals over all instead where these spread over two or less."""
         low, high = np.min(flops), np.max(flops)
         top = int(high // 1e9) + 1
         whole = range(int(low // 1e9), (min(top, 8) if low < 8e9 else top) + 1)
-        if len(whole) > 2 or high < 1.05 * low:
+        if len(whole) > 3 or high < 1.05 * low:
             return cls(tuple(i * 1e9 for i in whole))
         unit = 10.0 ** (np.floor(np.log10(max(high - low, 100))) - 1)
         first, last = np.floor(low / unit), np.floor(high / unit) + 1

@@ -289,6 +289,18 @@ def test_warnings():
     assert all('\n' not in line for line in (*lines, *pair))
 
 
+def test_the_name_of_several_budgets_wraps_in_the_terminal():
+    group = 'flops 3e+09:4e+09, params :2.6e+07, latency_ms :12'
+    ranking, _, scores_of = make(np.random.default_rng(0).normal(size=(5, 9)), np.full(5, group), np.full(5, 3.5e9),
+                                 latency_ms=100 + np.arange(5.))
+    ranking['arch'] = '64-80x4-160x6-320x29-640x4'
+    file = io.StringIO()
+    Console(file=file, width=200).print(winners_table(assess_winners(ranking, [TASK], scores_of)))
+    text = file.getvalue()
+    assert max(map(len, text.splitlines())) <= 100 and '…' not in text and '64-80x4-160x6-320x29-640x4' in text
+    assert all(word in text for word in group.split())
+
+
 @pytest.mark.parametrize('timed', [False, True])
 def test_the_terminal_table_fits_a_hundred_columns(timed):
     rng = np.random.default_rng(0)
