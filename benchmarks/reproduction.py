@@ -123,7 +123,7 @@ def search_config(run: Run, checkpoint: Path, images: Path) -> Path:
     config.merge_from_dict(Config.fromfile(ROOT / 'configs' / '_base_' / 'search.py').to_dict())
     config.test_dataloader.update(batch_size=64, num_workers=1)
     config.test_dataloader.dataset.update(data_root=str(images), pipeline=center_crop_pipeline(RESOLUTION))
-    config.test_cfg.update(tasks=TASKS, num_images=256, resolution=RESOLUTION)
+    config.test_cfg.update(tasks=TASKS, measure='paper', num_images=256, resolution=RESOLUTION)
     path = checkpoint.with_name('search_config.py')
     config.dump(path)
     return path

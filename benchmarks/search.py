@@ -1,7 +1,7 @@
 """Seconds a subnet of DATA_SPACE at 224 px: the walk over the tree of prefixes against one forward a subnet, with the
 teacher's features computed once and with the teacher run anew for each subnet; one thread each.
 
-    python benchmarks/search.py [--dtype float32|bfloat16] [--task c5|c2-c5|...] [--images 16] [--repeats 2]
+    python benchmarks/search.py [--dtype float32|bfloat16] [--task c5|c2-c5|...] [--measure paper|combined|...] [--images 16]
 """
 
 import argparse
@@ -15,6 +15,7 @@ from mmpretrain.registry import MODELS
 from gaia_ssl import DATA_SPACE
 from gaia_ssl.allocator import keep_freed_memory
 from gaia_ssl.search import MEASURES, TASKS, ForwardEvaluator, PrefixEvaluator
+from gaia_ssl.search.measures import MIN_IMAGES
 from gaia_ssl.search.task import quantities_of
 from gaia_ssl.space import ArchTree
 
@@ -31,6 +32,8 @@ def main() -> None:
     parser.add_argument('--archs', type=int, default=12, help='archs to run one by one, drawn at random')
     parser.add_argument('--repeats', type=int, default=2)
     arguments = parser.parse_args()
+    if arguments.measure != 'paper' and arguments.images < MIN_IMAGES:
+        parser.error(f'--measure {arguments.measure} needs --images {MIN_IMAGES} or more')
 
     keep_freed_memory()
     torch.set_num_threads(1)

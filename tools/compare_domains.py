@@ -127,10 +127,12 @@ def read_supernet(arguments: argparse.Namespace) -> tuple[Config, ArchSpace] | t
 
 
 def check_same_supernet(*rankings: Path) -> None:
-    """Raise a UserError if the two rankings are known to be of different checkpoints."""
-    sources = [read_found(path.parent).get('checkpoint_sha256') for path in rankings]
-    if None not in sources and sources[0] != sources[1]:
-        raise UserError(f'{rankings[0]} and {rankings[1]} are of different checkpoints; search one supernet on both')
+    """Raise a UserError if the two rankings are known to be of different checkpoints or measures."""
+    for name, kind, advice in (('checkpoint_sha256', 'checkpoints', 'search one supernet on both'),
+                               ('measures', 'measures', 'search both by the same')):
+        sources = [read_found(path.parent).get(name) for path in rankings]
+        if None not in sources and sources[0] != sources[1]:
+            raise UserError(f'{rankings[0]} and {rankings[1]} are of different {kind}; {advice}')
 
 
 def search_settings(arguments: argparse.Namespace) -> dict:

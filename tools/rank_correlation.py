@@ -56,7 +56,11 @@ def main() -> None:
         if source not in (None, file_hash(arguments.checkpoint)):
             raise UserError(f'{arguments.ranking}: of another checkpoint than {arguments.checkpoint}; search this one')
     groups = space_groups(config, space, meta['stem_kernel']) if config is not None else None
-    archs = choose_archs(own, ranking, None if meta is None else groups_of_space(config, meta), space, arguments, say)
+    group_of = None
+    if groups is not None:
+        costs = space.costs(config.test_cfg.get('resolution', 224), meta['stem_kernel'])
+        group_of = groups.assign(costs['flops'])
+    archs = choose_archs(own, ranking, group_of, space, arguments, say)
     judge = make_judge(arguments, meta, config) if arguments.score else None
     folder = Path(arguments.work_dir or (config.work_dir if config else 'work_dirs/rank_correlation'))
     claim_folder(folder, *RESULTS, resume=arguments.resume, overwrite=arguments.overwrite)
@@ -127,6 +131,9 @@ def parse_arguments() -> argparse.Namespace:
                         'own scores by --scores FILE')
     if arguments.checkpoint is None and (arguments.score or not arguments.ranking):
         raise UserError('give CONFIG and CHECKPOINT; only --ranking together with --scores needs neither')
+    if arguments.measures and arguments.ranking:
+        raise UserError('--measures searches by each of them, and --ranking is a search that was; leave one out')
+    arguments.measures = list(dict.fromkeys(arguments.measures or []))
     if arguments.num < MIN_ARCHS:
         raise UserError(f'--num is {arguments.num}; a rank correlation needs {MIN_ARCHS} subnets or more, and 50 to say much')
     if arguments.resamples < 1 or arguments.seed < 0:
@@ -155,26 +162,19 @@ def search(config: Config, arguments: argparse.Namespace, folder: Path, settings
     return functools.reduce(lambda table, other: table.merge(other, on=costs), rankings)
 
 
-def groups_of_space(config: Config, meta: dict) -> np.ndarray:
-    """The budget group of each arch of the space, by number; -1 outside all groups."""
-    space, stem_kernel = meta['space'], meta['stem_kernel']
-    flops = space.costs(config.test_cfg.get('resolution', 224), stem_kernel)['flops']
-    return space_groups(config, space, stem_kernel).assign(flops)
-
-
-def choose_archs(own: pd.DataFrame | None, ranking: pd.DataFrame | None, groups: np.ndarray | None, space: ArchSpace | None,
+def choose_archs(own: pd.DataFrame | None, ranking: pd.DataFrame | None, group_of: np.ndarray | None, space: ArchSpace | None,
                  arguments: argparse.Namespace, say: Callable[[str], None]) -> list[Arch]:
     """Those of the user's own scores (and the ranking, if there is one); or ``--num`` of the ranking or the space."""
     num, seed = arguments.num, arguments.seed
     if own is None:
         if ranking is None:
-            candidates, names = space, groups
+            candidates = space
         else:
             ranking = ranking.assign(arch=list(map(Arch.parse, ranking['arch']))).sort_values('arch')
-            candidates, names = ranking['arch'].tolist(), ranking['group']
+            candidates, group_of = ranking['arch'].tolist(), ranking['group']
         if len(candidates) < num:
             say(f'there are only {len(candidates)} subnets; taking all')
-        archs = draw_archs(candidates, names, num, seed)
+        archs = draw_archs(candidates, group_of, num, seed)
     else:
         scored = own['arch'] if ranking is None else own['arch'][own['arch'].isin(ranking['arch'])]
         if not len(scored):

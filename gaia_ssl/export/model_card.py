@@ -9,6 +9,7 @@ from typing import Any
 
 from gaia_ssl.export.tasks import PreparedTask
 from gaia_ssl.export.winner import Winner
+from gaia_ssl.search.task import MEASURES, similarity_label
 from gaia_ssl.terminal import one_line
 
 _PACKAGES = dict(torch='torch', mmengine='onedl-mmengine', mmcv='onedl-mmcv', mmpretrain='onedl-mmpretrain',
@@ -70,11 +71,15 @@ def _search(winner: Winner | None) -> Iterator[tuple[str, str]]:
     interval = ''
     if scores.get('low') is not None and scores.get('high') is not None:
         interval = f", 95 % interval {scores['low']:.4g} to {scores['high']:.4g}"
-    yield f'similarity to the supernet, {winner.features}', f"{scores['similarity']:.4g}{interval}"
+    measures = search.get('measures')
+    measure = measures.get(winner.features) if isinstance(measures, dict) else 'paper'
+    label = similarity_label(winner.features, measure if measure in MEASURES else None)
+    yield f'{label}, {winner.features}', f"{scores['similarity']:.4g}{interval}"
     tied = f", {scores['tied']} archs cannot be told from it" if scores.get('tied') is not None else ''
     size = f" at {search['resolution']} px" if search.get('resolution') is not None else ''
     yield 'place', f'best of the group {code_span(winner.group)}{size}{tied}'
-    yield 'searched on', f"{search.get('images')} images, SHA-256 {_short(search.get('images_sha256'))}"
+    digest = f", SHA-256 {_short(search['images_sha256'])}" if search.get('images_sha256') else ''
+    yield 'searched on', f"{search.get('images')} images{digest}"
 
 
 def _origin(meta: dict[str, Any]) -> Iterator[tuple[str, str]]:

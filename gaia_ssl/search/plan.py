@@ -14,8 +14,10 @@ from gaia_ssl.checkpoint import file_hash
 from gaia_ssl.datasets.batches import evenly_spaced, in_even_batches
 from gaia_ssl.datasets.fingerprint import images_fingerprint
 from gaia_ssl.errors import UserError
+from gaia_ssl.search.measures.between_images import CELLS
 from gaia_ssl.search.measures.paper import MAX_ELEMENTS, MAX_KEPT
 from gaia_ssl.search.selection import Selection
+from gaia_ssl.search.task import relates_images
 from gaia_ssl.space import ArchSpace, ArchTree
 from gaia_ssl.space.cost import feature_sizes
 
@@ -95,12 +97,14 @@ def search_settings(checkpoint: str, model: dict[str, Any], images: str, batches
     )
 
 
-def expected_bytes(space: ArchSpace, images: int, resolution: int, stem_kernel: int, dtype_bytes: int, threads: int) -> float:
+def expected_bytes(space: ArchSpace, images: int, resolution: int, stem_kernel: int, dtype_bytes: int, threads: int,
+                   quantities: Sequence[str]) -> float:
     """Memory of a search beside the model, an upper estimate.
 
     A thread holds, for each image of a batch, the stem and a stage's output for each step of the path, three maps of the
-    block at work, and what it relates: MAX_ELEMENTS relations, five times, and the teacher's that are kept. All threads
-    share the slices of the weights, about 1.7 times the weights.
+    block at work, and what it relates: MAX_ELEMENTS relations of positions, five times, and the teacher's that are kept; and the
+    cosines of all cells of a batch, about four times, and twice more for each quantity of them. All threads share the slices of
+    the weights, about 1.7 times the weights.
 
     Args:
         space: Of the supernet.
@@ -109,12 +113,18 @@ def expected_bytes(space: ArchSpace, images: int, resolution: int, stem_kernel: 
         stem_kernel: The supernet's.
         dtype_bytes: Of a number in the forward passes.
         threads: Walkers at a time.
+        quantities: What is scored.
     """
     sizes = [height * width for height, width in feature_sizes(resolution, stem_kernel)]
     maps = [area * channels for area, channels in zip(sizes[2:], space.max.out_channels, strict=True)]
     path = 2 * space.max.stem * sizes[0] + sum(maps) + 3 * max(maps)
     kept = sum(area**2 for area in sizes[2:] if images * area**2 <= MAX_KEPT)
-    relations = 4 * (5 * MAX_ELEMENTS + images * (kept + 3 * max(maps)))
+    between = sum(map(relates_images, quantities))
+    relations = 4 * images * 3 * max(maps)
+    if between < len(quantities):
+        relations += 4 * (5 * MAX_ELEMENTS + images * kept)
+    if between:
+        relations += 4 * (CELLS**2 * images)**2 * (4 + 2 * between)
     slices = 1.7 * space.max.params(stem_kernel) * dtype_bytes
     return threads * (images * path * dtype_bytes + relations) + slices
 

@@ -36,7 +36,7 @@ DEFAULT_MEASURES = {'z': COMBINED}
 
 def measure_for(task: str, measure: str | None) -> str:
     """``measure``, or the task's default for None."""
-    return measure or DEFAULT_MEASURES.get(task, 'paper')
+    return DEFAULT_MEASURES.get(task, 'paper') if measure is None else measure
 
 
 def quantities_of_task(task: str, measure: str | None = None) -> tuple[str, ...]:
@@ -48,7 +48,7 @@ def quantities_of_task(task: str, measure: str | None = None) -> tuple[str, ...]
     if task not in TASKS:
         raise UserError(f"'{task}' is not a task; choose from {', '.join(TASKS)}")
     measure = measure_for(task, measure)
-    if measure not in MEASURES:
+    if not isinstance(measure, str) or measure not in MEASURES:
         raise UserError(f"'{measure}' is not a measure; choose from {', '.join(MEASURES)}")
     features = (POOLED, ) if task == 'z' and measure != 'paper' else TASKS[task]
     return tuple(f'{feature}:{name}' if name else feature for feature in features for name in MEASURES[measure])

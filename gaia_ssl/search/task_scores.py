@@ -45,8 +45,9 @@ class TaskScores:
 
 
 def _scale(means: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
-    """Mean, and standard deviation within groups; 1 in its place where all are equal."""
+    """Mean, and standard deviation within groups; 1 in its place where all are equal but for rounding."""
     _, members = np.unique(groups, return_inverse=True)
     sizes = np.bincount(members)
     gaps = means - (np.bincount(members, means) / sizes)[members]
-    return float(means.mean()), float(np.sqrt(np.mean(gaps**2))) or 1.0
+    spread = float(np.sqrt(np.mean(gaps**2)))
+    return float(means.mean()), spread if spread > np.finfo(np.float32).eps * np.abs(means).max() else 1.0

@@ -19,7 +19,7 @@ from gaia_ssl.errors import UserError
 from gaia_ssl.files import claim_folder
 from gaia_ssl.models import extract_subnet
 from gaia_ssl.precision import computes_bfloat16
-from gaia_ssl.search import ForwardEvaluator, PrefixEvaluator
+from gaia_ssl.search import MEASURES, ForwardEvaluator, PrefixEvaluator
 from gaia_ssl.search.journal import ScoreJournal
 from tests import tiny
 from tests.search.measures.test_between_images import by_hand as between_by_hand
@@ -277,12 +277,18 @@ def test_weights_that_are_none(paths, name):
             runner(paths).test()
 
 
-def test_features_that_are_not_finite(paths):
+@pytest.mark.parametrize('measure', MEASURES)
+def test_features_that_are_not_finite(paths, measure):
     checkpoint = torch.load(paths[1], weights_only=True)
     checkpoint['state_dict']['backbone.layer4.0.conv3.weight'][:] = 3e38
     torch.save(checkpoint, paths[1])
+    tiny.photos(paths[0].parent / 'data', 32)
+    config = Config.fromfile(paths[0])
+    config.test_dataloader.batch_size = 32
+    config.test_cfg.update(checkpoint=str(paths[1]), measure=measure)
+    config.work_dir = str(paths[0].parent / 'run')
     with pytest.raises(UserError, match='features are not finite'):
-        runner(paths).test()
+        Runner.from_cfg(config).test()
 
 
 @pytest.mark.parametrize('change, message', [
@@ -317,7 +323,7 @@ def test_the_default_dtype_is_what_the_machine_is_fast_at(paths):
     (dict(checkpoint=None), 'no checkpoint'),
     (dict(measure='flops'), "'flops' is not a measure"),
     (dict(measure='combined'),
-     r"task c2-c5 relates the images .* needs 32 or more in each, but one has 3 of 10; .*measure='paper'"),
+     r"task c2-c5 relates the images .* needs 32 or more in each, but one has 3 of 10: .*measure=paper"),
 ])
 def test_bad_settings(paths, settings, message):
     with pytest.raises(UserError, match=message):

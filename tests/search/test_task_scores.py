@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from gaia_ssl import Arch
 from gaia_ssl.errors import UserError
 from gaia_ssl.search.node_scores import NodeScores
 from gaia_ssl.search.task import MEASURES, TASKS, quantities_of, quantities_of_task
@@ -59,6 +60,20 @@ def test_one_arch_has_no_spread():
     assert TaskScores(scores, np.array(['']), 'combined').mean('z').tolist() == [0]
 
 
+def test_a_feature_that_all_archs_share_adds_nothing():
+    tree = ArchTree([Arch.from_numbers([4, 4, 1, 8, 1, 8, 1, 16 + extra, 1]) for extra in range(117)])
+    quantities, rng = ('c4:relations', 'c5:relations'), np.random.default_rng(0)
+    scores = NodeScores(tree, quantities, 1000)
+    scores.put(0, 0, {'c4:relations': rng.normal(size=(1, 1000)).astype(np.float32),
+                      'c5:relations': rng.normal(size=(117, 1000)).astype(np.float32)})
+    task = TaskScores(scores, np.repeat(['a', 'b'], [58, 59]), 'relations')
+    alone = NodeScores(tree, quantities[1:], 1000)
+    alone.put(0, 0, {'c5:relations': scores.of('c5:relations', np.arange(117))})
+    expected = TaskScores(alone, np.repeat(['a', 'b'], [58, 59]), 'relations').mean('c5') / 2
+    np.testing.assert_allclose(task.mean('c4-c5'), expected, atol=1e-6)
+    assert np.abs(task.of('c4-c5', np.arange(3))).max() < 1000
+
+
 def test_what_tasks_need():
     assert quantities_of(['z', 'c4-c5'], 'paper') == ('c4', 'c5', 'z')
     assert quantities_of(['z', 'c5'], 'combined') == ('c5:relations', 'c5:readout', 'gap:relations', 'gap:readout')
@@ -69,7 +84,7 @@ def test_what_tasks_need():
 
 @pytest.mark.parametrize('tasks, measure, message', [
     (['c9'], 'paper', "'c9' is not a task; choose from z, c5"), ([], 'cka', 'no task is given'),
-    (['z'], 'flops', "'flops' is not a measure; choose from paper, relations")])
+    (['z'], ['cka'], 'choose from paper'), (['z'], 'flops', "'flops' is not a measure; choose from paper, relations")])
 def test_what_is_unknown(tasks, measure, message):
     with pytest.raises(UserError, match=message):
         quantities_of(tasks, measure)

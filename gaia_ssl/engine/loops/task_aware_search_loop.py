@@ -115,9 +115,9 @@ class TaskAwareSearchLoop(BaseLoop):
         smallest = min(map(self.batches.size, range(len(self.batches))))
         if any(map(relates_images, self.quantities)) and smallest < MIN_IMAGES:
             related = next(task for task in self.tasks if any(map(relates_images, quantities_of([task], measure))))
-            raise UserError(f'task {related} relates the images of a batch to one another and needs {MIN_IMAGES} or more in '
-                            f'each, but one has {smallest} of {self.batches.num_images}; raise test_dataloader.batch_size and '
-                            "num_images, or use measure='paper'")
+            raise UserError(f'task {related} relates the images of a batch to one another and needs {MIN_IMAGES} or more in each, '
+                            f'but one has {smallest} of {self.batches.num_images}: raise test_dataloader.batch_size, give '
+                            'more images, or take test_cfg.measure=paper')
         self.resolution = resolution
         self.reference = reference
         self.temperature = temperature
@@ -242,7 +242,7 @@ class TaskAwareSearchLoop(BaseLoop):
         logger = self.runner.logger
         logger.info(describe_cost(selection, self.batches, self._input_size(), len(done)))
         memory = expected_bytes(self.model.backbone.space, min(self.batches.batch_size, self.batches.num_images),
-                                *self._input_size(), DTYPES[self.dtype].itemsize, threads)
+                                *self._input_size(), DTYPES[self.dtype].itemsize, threads, self.quantities)
         logger.info(f'in {self.dtype}, on {threads} threads; about {memory / 1e9:.1f} GB at most besides the model '
                     '(less with a smaller test_dataloader.batch_size or test_cfg.threads)')
 

@@ -28,13 +28,11 @@ class FeatureTarget:
         self.grid = (teacher.size(2), teacher.size(3)) if teacher.dim() == 4 else None
         self._similarities: list[Callable[[Tensor, Tensor], Tensor]] = []
         self._between_images = any(name != PAPER for name in measures)
+        cells = cells_of(teacher) if self._between_images else teacher.new_empty(0, 0, 0)
+        cosines = centred_cosines(cells)
         for name in measures:
-            if name == PAPER:
-                self._similarities.append(_paper(teacher, temperature))
-            else:
-                cells = cells_of(teacher)
-                measure = BETWEEN_IMAGES[name](centred_cosines(cells), cells.size(1))
-                self._similarities.append(_between_images(measure, len(teacher)))
+            self._similarities.append(_paper(teacher, temperature) if name == PAPER else
+                                      _between_images(BETWEEN_IMAGES[name](cosines, cells.size(1)), len(teacher)))
 
     def compare(self, student: Tensor) -> Tensor:
         """``(measures, N)``, float32. A map is pooled to the teacher's grid, if that is coarser."""

@@ -76,7 +76,8 @@ def by_hand(name: str, student: torch.Tensor, teacher: torch.Tensor) -> np.ndarr
     """Image by image; of CKA, which is one number a batch, that number for all."""
     (student, image), (teacher, _) = unit_rows(student), unit_rows(teacher)
     if name == 'cka':
-        kernels = student @ student.T, teacher @ teacher.T
+        cells = len(image) // (image[-1] + 1)
+        kernels = [(rows @ rows.T).reshape(image[-1] + 1, cells, -1, cells).mean(axis=(1, 3)) for rows in (student, teacher)]
         cka = unbiased_hsic(*kernels) / np.sqrt(unbiased_hsic(kernels[0], kernels[0]) * unbiased_hsic(kernels[1], kernels[1]))
         return np.full(image[-1] + 1, cka)
     scores = dict(relations=relations_by_hand, neighbours=neighbours_by_hand,
@@ -115,6 +116,21 @@ def test_the_teacher_itself_is_best(name, best):
     assert own >= best - 1e-4 if name == 'readout' else own == pytest.approx(best, abs=1e-5)
     further = [target.compare(teacher + noise * features(5, 12) * 1.0).mean() for noise in (0.1, 0.5, 2)]
     assert own > further[0] > further[1] > further[2]
+
+
+@pytest.mark.parametrize('shape', [(), (4, 4)])
+def test_what_is_unrelated_has_no_alignment(shape):
+    generator = torch.Generator().manual_seed(0)
+    pairs = [[torch.randn(IMAGES, 12, *shape, generator=generator) for _ in range(2)] for _ in range(20)]
+    values = [FeatureTarget(teacher, ['cka']).compare(student).mean().item() for student, teacher in pairs]
+    assert abs(np.mean(values)) < 0.03 and np.std(values) < 0.1
+
+
+@pytest.mark.parametrize('name', BETWEEN_IMAGES)
+def test_what_is_not_finite_gives_nan(name):
+    student = features(1, 9)
+    student[3, 2] = torch.nan
+    assert FeatureTarget(features(2, 24), [name]).compare(student).isnan().all()
 
 
 @pytest.mark.parametrize('name', BETWEEN_IMAGES)
