@@ -102,9 +102,9 @@ def expected_bytes(space: ArchSpace, images: int, resolution: int, stem_kernel: 
     """Memory of a search beside the model, an upper estimate.
 
     A thread holds, for each image of a batch, the stem and a stage's output for each step of the path, three maps of the
-    block at work, and what it relates: MAX_ELEMENTS relations of positions, five times, and the teacher's that are kept; and the
-    cosines of all cells of a batch, about four times, and twice more for each quantity of them. All threads share the slices of
-    the weights, about 1.7 times the weights.
+    block at work, and what it relates: MAX_ELEMENTS relations of positions, five times, and the teacher's that are kept; and
+    the cosines of all cells of a batch, about four times, and twice more for each quantity of them. All threads share the
+    slices of the weights, about 1.7 times the weights.
 
     Args:
         space: Of the supernet.

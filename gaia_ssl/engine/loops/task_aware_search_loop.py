@@ -112,12 +112,7 @@ class TaskAwareSearchLoop(BaseLoop):
         self.latency = LatencyTable.load(latency_table) if latency_table else None
         self.groups = None if group_edges is None else FlopsGroups(tuple(group_edges))
         self.batches = ImageBatches(self.dataloader, num_images)
-        smallest = min(map(self.batches.size, range(len(self.batches))))
-        if any(map(relates_images, self.quantities)) and smallest < MIN_IMAGES:
-            related = next(task for task in self.tasks if any(map(relates_images, quantities_of([task], measure))))
-            raise UserError(f'task {related} relates the images of a batch to one another and needs {MIN_IMAGES} or more in each, '
-                            f'but one has {smallest} of {self.batches.num_images}: raise test_dataloader.batch_size, give '
-                            'more images, or take test_cfg.measure=paper')
+        self._check_batches()
         self.resolution = resolution
         self.reference = reference
         self.temperature = temperature
@@ -129,6 +124,14 @@ class TaskAwareSearchLoop(BaseLoop):
         self.folder = pathlib.Path(runner.work_dir)
         if reference == 'teacher' and not isinstance(self.model, SupernetDistill):
             raise UserError(f"reference is 'teacher', but a {type(self.model).__name__} has no frozen one; use 'max'")
+
+    def _check_batches(self) -> None:
+        smallest = min(map(self.batches.size, range(len(self.batches))))
+        related = [task for task in self.tasks if any(map(relates_images, quantities_of([task], self.measure)))]
+        if related and smallest < MIN_IMAGES:
+            raise UserError(f'task {related[0]} relates the images of a batch to one another and needs {MIN_IMAGES} or more '
+                            f'in each, but one has {smallest} of {self.batches.num_images}: raise test_dataloader.batch_size, give '
+                            'more images, or take test_cfg.measure=paper')
 
     def run(self) -> dict[str, float]:
         """Search; returns the similarity of each task's and group's winner, e.g. ``{'c2-c5/3-4G': -0.012}``."""
