@@ -129,9 +129,9 @@ class TaskAwareSearchLoop(BaseLoop):
         smallest = min(map(self.batches.size, range(len(self.batches))))
         related = [task for task in self.tasks if any(map(relates_images, quantities_of([task], self.measure)))]
         if related and smallest < MIN_IMAGES:
-            raise UserError(f'task {related[0]} relates the images of a batch to one another and needs {MIN_IMAGES} or more '
-                            f'in each, but one has {smallest} of {self.batches.num_images}: raise test_dataloader.batch_size, give '
-                            'more images, or take test_cfg.measure=paper')
+            raise UserError(f'task {related[0]} relates the images of a batch to one another and needs {MIN_IMAGES} or '
+                            f'more in each, but one has {smallest} of {self.batches.num_images}: raise '
+                            'test_dataloader.batch_size, give more images, or take test_cfg.measure=paper')
 
     def run(self) -> dict[str, float]:
         """Search; returns the similarity of each task's and group's winner, e.g. ``{'c2-c5/3-4G': -0.012}``."""
