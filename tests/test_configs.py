@@ -154,12 +154,13 @@ def test_a_runner_trains(path, data, tmp_path):
 
 
 @pytest.mark.parametrize('path', SEARCH, ids=name)
-def test_a_search_loop_builds(path, data, tmp_path):
+def test_a_search_loop_builds(path, tmp_path):
     config = shrink(Config.fromfile(path), tmp_path)
-    config.test_dataloader.dataset.data_root = str(data)
+    config.test_dataloader.dataset.data_root = str(tiny.photos(tmp_path / 'photos', 40))
+    config.test_dataloader.batch_size = 64  # which measures between images need
     config.test_cfg.update(checkpoint=str(tmp_path / 'supernet.pth'))
     fill_auto(config, images=1)
     loop = Runner.from_cfg(config).test_loop
     assert isinstance(loop, TaskAwareSearchLoop) and LOOPS.get('gaia_ssl.TaskAwareSearchLoop') is TaskAwareSearchLoop
-    assert len(loop.dataloader.dataset) == 4
+    assert len(loop.dataloader.dataset) == 40
     assert loop.archs == 'all'
