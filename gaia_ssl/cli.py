@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import difflib
+import functools
 import inspect
 import io
 import logging
@@ -32,7 +33,10 @@ from gaia_ssl.terminal import one_line
 
 RESUME = 'all that was finished is kept; the same command with --resume goes on'
 """What to say of the work of a tool that has the option."""
+GRACE = 5.0
+"""Seconds until SIGTERM ends a process that waits for others, outside of Python."""
 CONFIG_HELP = 'config file; gaia_ssl::FOLDER/NAME.py is one that comes with gaia_ssl, e.g. gaia_ssl::search/c2-c5_coco.py'
+_heard = threading.Event()
 INSTALLED_CONFIGS = ('gaia_ssl', 'mmdet', 'mmpretrain')
 """Packages whose configs can be named by ``PACKAGE::``. For ``mmseg::``, mmengine pip-installs another mmsegmentation."""
 
@@ -57,7 +61,7 @@ def run(main: Callable[[], None], advice: str = 'nothing was written') -> None:
     os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] = '1'
     keep_freed_memory()
     logging.raiseExceptions = False  # a full disk is told of once, by what cannot do without it
-    _raise_on_sigterm()
+    _raise_on_sigterm(advice)
     opencv: Any = cv2  # its types differ with its version
     decoders = opencv if hasattr(cv2, 'setLogLevel') else opencv.utils.logging
     decoders.setLogLevel(2)  # errors only: unreadable images are reported by their paths
@@ -91,7 +95,7 @@ def _explained(error: Exception) -> str:
         return ('a batch norm got one value a channel, which has no variance: one image, its map of one position. Use '
                 "larger batches (on one process, MoCo's teacher splits them in model.bn_splits parts), larger images, "
                 'drop_last=True, or for images of 32 px model.backbone.stem_kernel=3')
-    if isinstance(error, RuntimeError) and ('shared memory' in text or 'Bus error' in text) or (
+    if isinstance(error, RuntimeError) and _is_of_shm(text) or (
             isinstance(error, OSError) and error.errno in DISK_FULL and _raised_in(error) == 'multiprocessing'):
         return ('/dev/shm, through which processes that read images hand them over, is full or too small; make it larger '
                 '(docker run --shm-size=8g), or read in fewer processes: --workers 0, or train_dataloader.num_workers=0 and '
@@ -102,24 +106,51 @@ def _explained(error: Exception) -> str:
     return ''
 
 
+def _is_of_shm(text: str) -> bool:
+    """Whether torch says that of /dev/shm; there is a shared memory of the GPU's, too."""
+    return 'Bus error' in text or 'shared memory' in text and any(
+        sign in text for sign in ('DataLoader', 'dataloader', 'shm', '/torch_'))
+
+
 def _raised_in(error: Exception) -> str:
     """The package that raised it."""
     frames = [frame.f_globals.get('__name__') or '' for frame, _ in traceback.walk_tb(error.__traceback__)]
     return frames[-1].partition('.')[0]
 
 
-def _raise_on_sigterm() -> None:
-    if threading.current_thread() is not threading.main_thread():
+def _raise_on_sigterm(advice: str) -> None:
+    """In the first process, which writes the files. The others end at once, even while they wait for one another."""
+    if threading.current_thread() is not threading.main_thread() or not is_first_process():
         return
     process = os.getpid()
 
     def terminate(number: int, frame: object) -> None:
+        _heard.set()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if os.getpid() != process:  # a worker of a data loader, which has it from here
             os.kill(os.getpid(), signal.SIGTERM)
         raise Terminated
 
     signal.signal(signal.SIGTERM, terminate)
+    _end_unless_heard(advice)
+
+
+@functools.cache
+def _end_unless_heard(advice: str) -> None:
+    """End the process if SIGTERM came, and for :data:`GRACE` seconds Python has not heard, as it waits for other processes."""
+    received, sent = os.pipe()
+    os.set_blocking(sent, False)
+    signal.set_wakeup_fd(sent, warn_on_full_buffer=False)
+    os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))  # a data loader's worker has signals of its own
+
+    def watch() -> None:
+        while signal.SIGTERM not in os.read(received, 64):
+            pass
+        if not _heard.wait(GRACE):
+            print(f'stopped by SIGTERM; {advice}', file=sys.stderr, flush=True)
+            os._exit(143)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _end(by: str, advice: str, status: int) -> None:
@@ -275,7 +306,7 @@ def count_processes(launcher: str) -> int:
 
 def is_first_process() -> bool:
     """Whether this is the job's only process or its first, before they have met."""
-    return not any(int(os.environ.get(name, 0)) for name in ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK'))
+    return all(os.environ.get(name, '') in ('', '0') for name in ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK'))
 
 
 def join_processes(launcher: str, timeout: datetime.timedelta | None = None) -> None:

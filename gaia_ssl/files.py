@@ -81,13 +81,19 @@ def _locked(make: Callable[[], tuple[int, str]]) -> Iterator[pathlib.Path]:
     while True:
         file, name = make()
         try:
-            with contextlib.suppress(UserError):  # on a disk without locks
-                lock(file, name)
-            if os.path.exists(name):
+            if _is_ours(file, name):
                 yield pathlib.Path(name)
                 return
         finally:
             os.close(file)
+
+
+def _is_ours(file: int, name: str) -> bool:
+    try:
+        lock(file, name, optional=True)
+    except UserError:  # somebody is about to remove it
+        return False
+    return os.path.exists(name)
 
 
 @contextlib.contextmanager
@@ -165,7 +171,7 @@ def claim_folder(path: str | os.PathLike, *holds: str, resume: bool | None = Fal
         for earlier in replaced:
             if earlier.is_file():
                 with earlier.open('rb') as file:
-                    lock(file, earlier, shared=True)
+                    lock(file, earlier, shared=True, optional=True)
         for earlier in replaced:
             if earlier.is_dir():
                 shutil.rmtree(earlier, ignore_errors=True)
@@ -175,22 +181,25 @@ def claim_folder(path: str | os.PathLike, *holds: str, resume: bool | None = Fal
     return path
 
 
-def lock(file: IO | int, path: str | os.PathLike, shared: bool = False) -> None:
+def lock(file: IO | int, path: str | os.PathLike, shared: bool = False, optional: bool = False) -> None:
     """Keep the open ``file`` for this process until it is closed, or the process ends in whatever way.
 
     Args:
         file: Open for writing, or for reading if ``shared``.
         path: What it is, for the error.
         shared: Others may have it as well, if they share it, too.
+        optional: Go without on a disk that has no locks.
 
     Raises:
-        UserError: If another process has it.
+        UserError: If another process has it, or it cannot be locked.
     """
     try:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise UserError(f'{path}: another run is writing here; wait for it, or choose another folder') from error
     except OSError as error:
+        if optional:
+            return
         raise UserError(f'{path}: cannot be locked ({error.strerror}); choose a folder on another disk') from error
 
 

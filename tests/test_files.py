@@ -1,5 +1,8 @@
+import errno
+import fcntl
 import os
 import pathlib
+import tempfile
 
 import pytest
 
@@ -77,6 +80,40 @@ def test_folders_of_killed_processes_too(tmp_path):
             assert sorted(tmp_path.iterdir()) == sorted([first, second])
         assert [*tmp_path.iterdir()] == [first]
     assert [*tmp_path.iterdir()] == []
+
+
+def test_a_temporary_that_another_process_takes_for_a_leftover(tmp_path, monkeypatch):
+    """Which has locked it before we have, and is about to remove it."""
+    make, taken = tempfile.mkstemp, []
+
+    def mkstemp(**kwargs):
+        file, name = make(**kwargs)
+        if not taken:
+            taken.append(open(name, 'rb'))
+            fcntl.flock(taken[0], fcntl.LOCK_SH)
+        return file, name
+
+    monkeypatch.setattr(tempfile, 'mkstemp', mkstemp)
+    with atomic_path(tmp_path / 'a.csv') as temporary:
+        os.unlink(taken[0].name)
+        temporary.write_text('whole')
+    taken[0].close()
+    assert [path.read_text() for path in tmp_path.iterdir()] == ['whole']
+
+
+def test_a_disk_without_locks(tmp_path, monkeypatch):
+    def flock(*args):
+        raise OSError(errno.ENOLCK, 'No locks available')
+
+    monkeypatch.setattr(fcntl, 'flock', flock)
+    (tmp_path / '.a.abcdefgh.csv').write_text('perhaps in use')
+    with atomic_path(tmp_path / 'a.csv') as temporary, scratch_folder(tmp_path, 'b'):
+        temporary.write_text('')
+    assert sorted(os.listdir(tmp_path)) == ['.a.abcdefgh.csv', 'a.csv']
+    claim_folder(tmp_path, '*.csv', overwrite=True)
+    assert os.listdir(tmp_path) == []
+    with (tmp_path / 'a.csv').open('wb') as file, pytest.raises(UserError, match='a.csv: cannot be locked'):
+        lock(file, tmp_path / 'a.csv')
 
 
 def test_claim_makes_the_folder(tmp_path):

@@ -190,4 +190,4 @@ def call(folder: Path, *command: object) -> None:
 
 
 if __name__ == '__main__':
-    cli.run(main, cli.RESUME)
+    cli.run(main, 'all that was finished is kept; the same command goes on')

@@ -88,4 +88,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    cli.run(main, cli.RESUME)
+    cli.run(main, f'{cli.RESUME} (in place of --start, if it has that)')

@@ -68,7 +68,8 @@ class ImageFolder(CustomDataset):
                  with_label: bool = False,
                  extensions: Sequence[str] = EXTENSIONS,
                  **kwargs: Any) -> None:
-        self._sizes: dict[str, str] = {}
+        self._fitting = bytearray()
+        self._too_large: dict[str, str] = {}
         if not (data_root or data_prefix):
             raise UserError('ImageFolder: no folder of images given: set data_root')
         super().__init__(
@@ -127,9 +128,10 @@ class ImageFolder(CustomDataset):
             raise IndexError(f'image {idx} of {total}')
         unreadable: list[str] = []
         for step in range(total):
-            info = self.get_data_info((idx + step) % total)
+            index = (idx + step) % total
+            info = self.get_data_info(index)
             path = info['img_path']
-            size = self._too_large(path)
+            size = self._size_if_too_large(index, path)
             sample = None if size else self._run_pipeline(info)
             if sample is not None:
                 return _note_unreadable(sample, tuple(unreadable))
@@ -137,11 +139,18 @@ class ImageFolder(CustomDataset):
         raise UserError(f'ImageFolder: none of the {total} images in {self.img_prefix} can be decoded: '
                         f'check the files, first of all {unreadable[0]}')
 
-    def _too_large(self, path: str) -> str:
-        """:func:`too_large`, asked once a file and process."""
-        if path not in self._sizes:
-            self._sizes[path] = too_large(path)
-        return self._sizes[path]
+    def _size_if_too_large(self, index: int, path: str) -> str:
+        """:func:`too_large` of image ``index``, asked once a process; of those that are not, a byte each is remembered."""
+        if len(self._fitting) != len(self):
+            self._fitting = bytearray(len(self))
+        if self._fitting[index]:
+            return ''
+        if path not in self._too_large:
+            if not (size := too_large(path)):
+                self._fitting[index] = True
+                return ''
+            self._too_large[path] = size
+        return self._too_large[path]
 
     def _run_pipeline(self, sample: dict) -> dict | None:
         """Return the transformed sample, or None if its file cannot be decoded. Other errors pass through."""

@@ -22,6 +22,9 @@ from gaia_ssl.terminal import one_line
 _HUB = ('log_scalars', 'runtime_info', 'resumed_keys')
 _MOST = 2**53
 """Bound of counts, which are numbers in JSON as well."""
+_OF_ITS_SHAPE = {'momentum_buffer', 'exp_avg', 'exp_avg_sq', 'max_exp_avg_sq', 'exp_inf', 'square_avg', 'grad_avg', 'acc_delta',
+                 'sum'}
+"""What optimizers that have it keep in the shape of each parameter. Others are as long as the optimizer wants (Adafactor)."""
 
 
 def check_resume(checkpoint: Mapping[str, Any], path: str) -> None:
@@ -102,20 +105,19 @@ def _check_optimizer(runner: Runner, found: Any, iteration: int, path: str) -> N
 
 
 def _check_state(state: dict[Any, Any], shapes: list[torch.Size], path: str) -> None:
-    """What an optimizer keeps of each parameter, of these shapes: as much of all, numbers or as many as the parameter has."""
-    names: Any = None
+    """What an optimizer keeps of each parameter, of these shapes: finite numbers, and nothing is missing from an entry."""
     for index, values in state.items():
-        if type(index) is not int or not 0 <= index < len(shapes) or not isinstance(values, dict) or (
-                names not in (None, set(values))):
+        if type(index) is not int or not 0 <= index < len(shapes) or not isinstance(values, dict):
             raise _broken(path, f'the state of its optimizer has an entry {_shown(index)} unlike the others')
-        names = set(values)
         for name, value in values.items():
-            if isinstance(value, Tensor):
-                fits = value.is_floating_point() and value.shape in (shapes[index], torch.Size()) and _are_finite(value)
-            else:
-                fits = value is None or _is_number(value)
-            if not fits:
+            if not _is_finite(value) or name in _OF_ITS_SHAPE and value is not None and (
+                    getattr(value, 'shape', None) != shapes[index]):
                 raise _broken(path, f'the {_shown(name)} of its optimizer does not fit parameter {index}')
+    kinds = {frozenset(values) for values in state.values()}
+    for index, values in state.items():
+        # Adafactor keeps of a bias other things than of a matrix, but nothing less.
+        if any(kind > values.keys() and _OF_ITS_SHAPE & (kind - values.keys()) for kind in kinds):
+            raise _broken(path, f'the state of its optimizer has an entry {index} with less than others have')
 
 
 def _check_accumulation(runner: Runner, checkpoint: Mapping[str, Any], path: str) -> None:
@@ -144,9 +146,10 @@ def _parameters(runner: Runner) -> Any:
 def _difference(own: Any, found: Any, place: str) -> str:
     """In what nested plain values, or tensors, differ beyond the size of their numbers; empty if in nothing."""
     if isinstance(own, dict) and isinstance(found, dict):
-        # Of what newer versions of torch have added, the default is as it was.
+        # Of what newer versions of torch have added, the default is as it was. Some optimizers (Lamb) count a group's steps.
         missing = [key for key in own if key not in found and not isinstance(own[key], bool | type(None))]
-        further = [key for key in found if key not in own and not isinstance(found[key], bool | type(None))]
+        further = [key for key in found if key not in own and not isinstance(found[key], bool | type(None)) and not (
+            key == 'step' and _is_number(found[key]))]
         if missing or further:
             return f'{place} has no {_shown(missing[0])}' if missing else f'{place} has {_shown(further[0])}'
         pairs = [(own[key], found[key], f'{place}.{key}') for key in own if key in found]
@@ -167,8 +170,13 @@ def _is_number(value: Any) -> bool:
     return type(value) in (int, float) and math.isfinite(value) and abs(value) <= _MOST
 
 
-def _are_finite(value: Tensor) -> bool:
-    return bool(value.isfinite().all())
+def _is_finite(value: Any) -> bool:
+    """Whether it is a real tensor, a number, None or a truth value, or has only such in it; none of them infinite."""
+    if isinstance(value, Tensor):
+        return not value.is_complex() and bool(value.isfinite().all())
+    if isinstance(value, dict | list | tuple):
+        return all(map(_is_finite, value.values() if isinstance(value, dict) else value))
+    return value is None or isinstance(value, bool) or _is_number(value)
 
 
 def _is_hub(value: Any) -> bool:

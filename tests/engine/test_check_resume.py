@@ -76,13 +76,19 @@ def test_states(run, name, value):
     (('optimizer', 'state', 0), 'text'),
     (('optimizer', 'state', 0, 'momentum_buffer'), 'text'),
     (('optimizer', 'state', 0, 'momentum_buffer'), torch.zeros(2)),
+    (('optimizer', 'state', 0, 'momentum_buffer'), torch.tensor(0.)),
+    (('optimizer', 'state', 0, 'momentum_buffer'), torch.zeros(8, 3, 3, 3).fill_(float('nan'))),
+    (('optimizer', 'state', 0, 'momentum_buffer'), torch.zeros(8, 3, 3, 3, dtype=torch.complex64)),
+    (('optimizer', 'state', 0, 'momentum_buffer'), 5),
     (('optimizer', 'state', 0, 'momentum_buffer'), KeyError),
+    (('optimizer', 'state', 0, 'further'), ['text']),
     (('optimizer', 'state', 999), {}),
     (('optimizer', 'param_groups', 0, 'lr'), 'text'),
     (('optimizer', 'param_groups', 0, 'lr'), float('nan')),
     (('optimizer', 'param_groups', 0, 'momentum'), KeyError),
     (('optimizer', 'param_groups', 0, 'betas'), (0.9, 0.99)),
     (('optimizer', 'param_groups', 0, 'params'), [0]),
+    (('optimizer', 'param_groups', 0, 'step'), 'text'),
     (('param_schedulers', 0), 'text'),
     (('param_schedulers', 0, 'T_max'), 'text'),
     (('param_schedulers', 0, 'base_values'), ['text']),
@@ -96,6 +102,35 @@ def test_states(run, name, value):
 ])
 def test_parts_of_them(run, path, value):
     refused(run, changed(run[1], *path, value=value))
+
+
+def trained(folder, optimizer: dict) -> tuple:
+    options = {'optim_wrapper.optimizer': dict(optimizer, _delete_=True)}
+    make_runner(folder, epochs=2, options=options).train()
+    return make_runner(folder, epochs=2, options=options), load_checkpoint(folder / 'run' / 'epoch_1.pth')
+
+
+@pytest.mark.parametrize('optimizer', [
+    dict(type='TorchAdafactor', lr=0.01), dict(type='AdamW', lr=0.01, amsgrad=True), dict(type='NAdam'), dict(type='Adamax'),
+    dict(type='RMSprop', centered=True, momentum=0.9), dict(type='Adadelta'), dict(type='Adagrad'), dict(type='ASGD'),
+    dict(type='Rprop'), dict(type='LARS', lr=0.1, momentum=0.9), dict(type='Lamb'),
+    dict(type='Adan')], ids=lambda each: each['type'])
+def test_optimizers_of_many_kinds(tmp_path, no_default_scope, optimizer):
+    init_default_scope('mmpretrain')
+    runner, checkpoint = trained(tmp_path, optimizer)
+    check_resume(checkpoint, 'a.pth')
+    check_resumed_run(runner, checkpoint, 'a.pth')
+
+
+def test_broken_states_of_two_of_them(tmp_path, no_default_scope):
+    init_default_scope('mmpretrain')
+    adam = trained(tmp_path / 'adam', dict(type='Adam'))
+    for name in ('exp_avg', 'exp_avg_sq'):
+        assert f'the {name} of its' in refused(adam, changed(adam[1], 'optimizer', 'state', 1, name, value=torch.zeros(3)))
+        assert 'less than others' in refused(adam, changed(adam[1], 'optimizer', 'state', 1, name, value=KeyError))
+    lars = trained(tmp_path / 'lars', dict(type='LARS', lr=0.1, momentum=0.9))
+    path = 'optimizer', 'state', 0, 'momentum_buffer'
+    assert 'the momentum_buffer of its' in refused(lars, changed(lars[1], *path, value=torch.zeros(3)))
 
 
 def test_weights_alone(run):

@@ -215,6 +215,18 @@ def test_a_run_resumes_amid_an_accumulated_step(tmp_path, kept):
     assert tiny.equal(resumed['optimizer'], whole['optimizer'])
 
 
+def test_gradients_are_not_saved_twice(tmp_path):
+    """Whoever saves or loads later by another way does it at another iteration."""
+    def save(runner):
+        if runner.iter == 4:
+            runner.load_checkpoint(str(tmp_path / 'run' / 'epoch_1.pth'))
+            runner.save_checkpoint(str(tmp_path), 'mine.pth')
+
+    make_runner(tmp_path, Probe(save), count=24, options={'optim_wrapper.accumulative_counts': 2}).train()
+    assert load_checkpoint(tmp_path / 'run' / 'epoch_1.pth')['accumulation']['gradients']
+    assert 'accumulation' not in load_checkpoint(tmp_path / 'mine.pth')
+
+
 def test_a_distilled_run_resumes_with_its_own_teacher_only(tmp_path):
     settings = dict(method='distill', epochs=2)
     make_runner(tmp_path, **settings).train()

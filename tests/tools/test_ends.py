@@ -25,17 +25,23 @@ def commands(tmp_path_factory) -> dict[str, list]:
         search=[config, checkpoint, '--archs', 'all', '--work-dir'],
         evaluate=[checkpoint, '--data', tiny.labelled_photos(root / 'labelled', 90, 8), '--protocol', 'linear',
                   '--epochs', 900, '--work-dir'],
+        quickstart=['--work-dir'],
         export=[checkpoint, SMALL, '--max-images', 400, '--batch-size', 2, '--resolution', 224, '--data', data, '--'])
     return {name: [sys.executable, tiny.ROOT / 'tools' / f'{name}.py', *words] for name, words in tools.items()}
 
 
-SIGNS = dict(train='Epoch(train)', search='by the speed of', evaluate='Epoch(train)', export='calibrating batch norm')
+SIGNS = dict(train='Epoch(train)', search='by the speed of', evaluate='Epoch(train)', export='calibrating batch norm',
+             quickstart='[1/6]')
 """What a tool prints once it is at work."""
+ADVICE = dict(
+    train=f'{cli.RESUME} (in place of --start, if it has that)', export='nothing was written',
+    quickstart='all that was finished is kept; the same command goes on')
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('name, number', [('train', signal.SIGINT), ('train', signal.SIGTERM), ('search', signal.SIGINT),
-                                          ('search', signal.SIGTERM), ('evaluate', signal.SIGTERM), ('export', signal.SIGINT)])
+                                          ('search', signal.SIGTERM), ('evaluate', signal.SIGTERM), ('export', signal.SIGINT),
+                                          ('quickstart', signal.SIGTERM)])
 def test_a_stopped_tool_says_so_and_how_to_go_on(commands, tmp_path, name, number):
     process = tiny.start(*commands[name], tmp_path / 'out')
     for line in process.stdout:
@@ -46,9 +52,46 @@ def test_a_stopped_tool_says_so_and_how_to_go_on(commands, tmp_path, name, numbe
     _, err = process.communicate(timeout=60)
     lines = [line for line in err.splitlines() if 'Warning' not in line and 'warn' not in line]
     by, status = ('Ctrl-C', 130) if number == signal.SIGINT else ('SIGTERM', 143)
-    advice = 'nothing was written' if name == 'export' else cli.RESUME
+    advice = ADVICE.get(name, cli.RESUME)
     assert lines == [f'stopped by {by}; {advice}'] and process.returncode == status
     assert not [path for path in (tmp_path / 'out').glob('.*') if path.suffix]
+
+
+STUCK = '''
+import ctypes, sys
+from gaia_ssl import cli
+
+def main():
+    """A deadlock outside of Python, as processes have that wait for one that is gone."""
+    libc, mutex = ctypes.CDLL(None), ctypes.create_string_buffer(64)
+    print('stuck', flush=True)
+    for _ in range(2):
+        libc.pthread_mutex_lock(mutex)
+
+cli.run(main, 'so it is')
+'''
+
+
+@pytest.mark.parametrize('rank, status, said', [
+    ('', 143, ['stopped by SIGTERM; so it is']), ('0', 143, ['stopped by SIGTERM; so it is']), ('1', -signal.SIGTERM, [])])
+def test_a_process_that_waits_for_others_ends_at_sigterm(rank, status, said):
+    process = tiny.start(sys.executable, '-c', STUCK, RANK=rank)
+    assert process.stdout.readline() == 'stuck\n'
+    time.sleep(0.2)
+    start = time.monotonic()
+    process.terminate()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == status and [line for line in err.splitlines() if 'arn' not in line] == said
+    assert (time.monotonic() - start > cli.GRACE / 2) == bool(said)
+
+
+@pytest.mark.parametrize('text, of_shm', [
+    ('DataLoader worker (pid 5) is killed by signal: Bus error. It is possible that dataloader\'s workers are out of shared '
+     'memory. Please try to raise your shared memory limit.', True),
+    ('unable to allocate shared memory(shm) for file </torch_1_2_3>: No space left on device (28)', True),
+    ('out of resource: shared memory, Required: 147456, Hardware limit: 101376. Reducing block sizes may help.', False)])
+def test_whose_shared_memory(text, of_shm):
+    assert cli._explained(RuntimeError(text)).startswith('/dev/shm') == of_shm
 
 
 @pytest.mark.parametrize('limit, form', [(40_000, 'safetensors'), (63_000, 'safetensors'), (80_000, 'torch')])

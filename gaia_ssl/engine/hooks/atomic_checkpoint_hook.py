@@ -40,23 +40,27 @@ class AtomicCheckpointHook(CheckpointHook):
             raise UserError(f'max_keep_ckpts is {max_keep_ckpts}; keep at least 2 (or -1 for all), so that one is always whole')
         super().__init__(*args, max_keep_ckpts=max_keep_ckpts, backend_args=dict(backend='atomic'), **kwargs)
         self._accumulation: dict[str, Any] | None = None
+        self._resumed: dict[str, Any] | None = None
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
         self._accumulation = accumulated(runner)  # here, where all processes come by
-        super()._save_checkpoint_with_step(runner, step, meta)
+        try:
+            super()._save_checkpoint_with_step(runner, step, meta)
+        finally:
+            self._accumulation = None  # who saves by another way is at another iteration
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         if self._accumulation is not None:
             checkpoint[KEY] = self._accumulation
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        self._accumulation = checkpoint.get(KEY)
+        self._resumed = checkpoint.get(KEY)
 
     def before_train(self, runner: Runner) -> None:
         super().before_train(runner)
-        if self._accumulation is not None and runner._resume:
-            put_back(runner, self._accumulation)
-            if self._accumulation['gradients']:
+        if self._resumed is not None and runner._resume:
+            put_back(runner, self._resumed)
+            if self._resumed['gradients']:
                 runner.logger.info('the gradients of that step were in the checkpoint: none is lost')
-        self._accumulation = None
+        self._resumed = None
         remove_leftovers(self.out_dir, '*.pth')
