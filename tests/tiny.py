@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import sys
@@ -196,9 +197,13 @@ def environment(**further: str) -> dict[str, str]:
 
 
 def start(*command: object, **env: str) -> subprocess.Popen:
-    """A process in a group of its own, in the repository's root, its output as text."""
+    """A process in a group of its own, in the repository's root, its output as text.
+
+    It obeys Ctrl-C, also where these tests run in a shell's background, which ignores it.
+    """
     return subprocess.Popen([str(part) for part in command], cwd=ROOT, env=environment(**env), text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
 
 def run(*command: object, timeout: float = 300, **env: str) -> subprocess.CompletedProcess:
