@@ -51,7 +51,8 @@ def assess_winners(ranking: pd.DataFrame, tasks: Sequence[str], scores_of: Score
     - The winner is the best of many on these same images, so that its similarity, interval and gains are optimistic. The
       ties and the agreement of the halves are the remedy.
     - The images of a batch share batch-norm statistics, thus are not quite independent: intervals are somewhat too narrow,
-      and the halves, which share their batches, agree somewhat too well. Below about 20 images, too, intervals are narrow.
+      and the halves, which share their batches, agree somewhat too well; more so by measures between images, which make an
+      image's score of all others of its batch. Below about 20 images, too, intervals are narrow.
 
     Memory: ``16 * resamples * N`` bytes for the weights of the resamples, about 30 MB for a block of archs, and what
     ``scores_of`` holds. It does not grow with the number of archs.
@@ -131,7 +132,7 @@ def _compare(ranking: pd.DataFrame, task: str, members: np.ndarray, winner: np.n
     total = np.zeros_like(winner)
     for start in range(0, len(members), bootstrap.block):
         block = slice(start, start + bootstrap.block)
-        gap = winner - scores_of(task, members[block])  # of float32 scores in float64: exact
+        gap = winner - scores_of(task, members[block])  # of the paper's float32 scores in float64: exact
         # The winner's mean is not below another's, so that the interval contains 0 unless its lower bound exceeds 0.
         above[block] = bootstrap.lower(gap) > 0
         if len(winner) > 1:

@@ -107,7 +107,7 @@ def test_another_model_is_refused(tmp_path):
 
 def test_leftovers_of_a_killed_save_are_removed(tmp_path):
     (tmp_path / 'run').mkdir()
-    (tmp_path / 'run' / '.epoch_1.abc.pth').write_bytes(b'half a checkpoint')
+    (tmp_path / 'run' / '.epoch_1.abc_1234.pth').write_bytes(b'half a checkpoint')
     (tmp_path / 'run' / 'mine.pth').write_bytes(b'not yours')
     make_runner(tmp_path, epochs=4).train()
     assert not list((tmp_path / 'run').glob('.*.pth'))
