@@ -3,6 +3,7 @@
 _base_ = './search.py'
 
 test_dataloader = dict(
+    batch_size=32,
     num_workers=1,
     dataset=dict(
         pipeline=[
