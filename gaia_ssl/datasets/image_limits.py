@@ -52,7 +52,7 @@ def depth_warning(paths: Sequence[str], samples: int = 8) -> str:
 
 
 def _lost(path: str) -> str:
-    if too_large(path):
+    if too_large(path) or _is_jpeg(path):
         return ''
     try:
         pixels = cv2.imread(path, cv2.IMREAD_UNCHANGED)
@@ -66,3 +66,12 @@ def _lost(path: str) -> str:
     if pixels.dtype.kind == 'f' and largest > 2:
         return f'floating-point values that go up to {largest:g} are read as if 1 were white'
     return ''
+
+
+def _is_jpeg(path: str) -> bool:
+    """By its first bytes, whatever its name; its decoder has remarks of its own on stderr."""
+    try:
+        with open(path, 'rb') as file:
+            return file.read(3) == b'\xff\xd8\xff'
+    except OSError:
+        return False
