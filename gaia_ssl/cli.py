@@ -36,9 +36,9 @@ RESUME = 'all that was finished is kept; the same command with --resume goes on'
 GRACE = 5.0
 """Seconds until SIGTERM ends a process that waits for others, outside of Python."""
 CONFIG_HELP = 'config file; gaia_ssl::FOLDER/NAME.py is one that comes with gaia_ssl, e.g. gaia_ssl::search/c2-c5_coco.py'
-_heard = threading.Event()
 INSTALLED_CONFIGS = ('gaia_ssl', 'mmdet', 'mmpretrain')
 """Packages whose configs can be named by ``PACKAGE::``. For ``mmseg::``, mmengine pip-installs another mmsegmentation."""
+_heard = threading.Event()
 
 
 class Terminated(BaseException):

@@ -9,17 +9,16 @@ overall and within budget groups, stand beside those of FLOPs and params alone.
 
 import argparse
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import import_guard  # noqa: F401
 
-import numpy as np
 import pandas as pd
 import torch
 from mmengine.config import Config
 
-from gaia_ssl import Arch, ArchSpace, cli
+from gaia_ssl import Arch, cli
 from gaia_ssl.checkpoint import file_hash, load_checkpoint
 from gaia_ssl.datasets.center_crops import CenterCrops
 from gaia_ssl.engine.run_search import SEARCH_FILES, check_search_config, run_search, space_groups
@@ -55,18 +54,14 @@ def main() -> None:
         source = read_found(Path(arguments.ranking).parent).get('checkpoint_sha256')
         if source not in (None, file_hash(arguments.checkpoint)):
             raise UserError(f'{arguments.ranking}: of another checkpoint than {arguments.checkpoint}; search this one')
-    groups = space_groups(config, space, meta['stem_kernel']) if config is not None else None
-    group_of = None
-    if groups is not None:
-        costs = space.costs(config.test_cfg.get('resolution', 224), meta['stem_kernel'])
-        group_of = groups.assign(costs['flops'])
-    archs = choose_archs(own, ranking, group_of, space, arguments, say)
+    archs = choose_archs(own, ranking, config, meta, arguments, say)
     judge = make_judge(arguments, meta, config) if arguments.score else None
     folder = Path(arguments.work_dir or (config.work_dir if config else 'work_dirs/rank_correlation'))
     claim_folder(folder, *RESULTS, resume=arguments.resume, overwrite=arguments.overwrite)
 
     if ranking is None:
-        settings = dict(archs=sorted(map(str, archs)), group_edges=groups.edges, budgets=None, latency_table=None)
+        settings = dict(archs=sorted(map(str, archs)), group_edges=space_groups(config, space, meta['stem_kernel']).edges,
+                        budgets=None, latency_table=None)
         if arguments.num_images is not None:
             settings['num_images'] = arguments.num_images
         ranking = search(config, arguments, folder, settings)
@@ -162,19 +157,24 @@ def search(config: Config, arguments: argparse.Namespace, folder: Path, settings
     return functools.reduce(lambda table, other: table.merge(other, on=costs), rankings)
 
 
-def choose_archs(own: pd.DataFrame | None, ranking: pd.DataFrame | None, group_of: np.ndarray | None, space: ArchSpace | None,
+def candidates_of(ranking: pd.DataFrame | None, config: Config, meta: dict) -> tuple[Sequence[Arch], Sequence]:
+    """The archs to draw from, and the group of each: those of the ranking, or else of the space."""
+    if ranking is not None:
+        ranking = ranking.assign(arch=list(map(Arch.parse, ranking['arch']))).sort_values('arch')
+        return ranking['arch'].tolist(), ranking['group']
+    space, stem_kernel = meta['space'], meta['stem_kernel']
+    costs = space.costs(config.test_cfg.get('resolution', 224), stem_kernel)
+    return space, space_groups(config, space, stem_kernel).assign(costs['flops'])
+
+
+def choose_archs(own: pd.DataFrame | None, ranking: pd.DataFrame | None, config: Config | None, meta: dict | None,
                  arguments: argparse.Namespace, say: Callable[[str], None]) -> list[Arch]:
     """Those of the user's own scores (and the ranking, if there is one); or ``--num`` of the ranking or the space."""
-    num, seed = arguments.num, arguments.seed
     if own is None:
-        if ranking is None:
-            candidates = space
-        else:
-            ranking = ranking.assign(arch=list(map(Arch.parse, ranking['arch']))).sort_values('arch')
-            candidates, group_of = ranking['arch'].tolist(), ranking['group']
-        if len(candidates) < num:
+        candidates, groups = candidates_of(ranking, config, meta)
+        if len(candidates) < arguments.num:
             say(f'there are only {len(candidates)} subnets; taking all')
-        archs = draw_archs(candidates, group_of, num, seed)
+        archs = draw_archs(candidates, groups, arguments.num, arguments.seed)
     else:
         scored = own['arch'] if ranking is None else own['arch'][own['arch'].isin(ranking['arch'])]
         if not len(scored):
@@ -182,8 +182,8 @@ def choose_archs(own: pd.DataFrame | None, ranking: pd.DataFrame | None, group_o
         if len(scored) < len(own):
             say(f'{len(own) - len(scored)} of {len(own)} scored archs are not in the ranking; they are left out')
         archs = list(map(Arch.parse, scored))
-    for arch in archs if space is not None else ():
-        space.check_fits(arch)
+    for arch in archs if meta is not None else ():
+        meta['space'].check_fits(arch)
     if len(archs) < MIN_ARCHS:
         raise UserError(f'a rank correlation needs {MIN_ARCHS} subnets or more, and 50 to say much; there are {len(archs)}')
     return archs

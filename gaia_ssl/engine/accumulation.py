@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 from mmengine.dist import gather, get_rank
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
-from torch import nn
+
+from gaia_ssl.engine.unwrap import unwrapped
 
 KEY = 'accumulation'
 """Of a checkpoint's entry."""
@@ -34,7 +34,7 @@ def accumulated(runner: Runner) -> dict[str, Any] | None:
         return None
     gradients = {}
     if not runner.optim_wrapper.should_update():
-        for name, value in _model(runner).named_parameters():
+        for name, value in unwrapped(runner.model).named_parameters():
             if value.grad is not None:
                 each = gather(value.grad)
                 gradients[name] = torch.stack([gradient.cpu() for gradient in each]) if each else torch.empty(0)
@@ -43,11 +43,7 @@ def accumulated(runner: Runner) -> dict[str, Any] | None:
 
 def put_back(runner: Runner, entry: dict[str, Any]) -> None:
     """Give the parameters what :func:`accumulated` told; to another number of processes, the mean, which is what counts."""
-    parameters = dict(_model(runner).named_parameters())
+    parameters = dict(unwrapped(runner.model).named_parameters())
     for name, each in entry['gradients'].items():
         gradient = each[get_rank()] if len(each) == runner.world_size else each.mean(0)
         parameters[name].grad = gradient.to(parameters[name].device, copy=True)
-
-
-def _model(runner: Runner) -> nn.Module:
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor
 
 from gaia_ssl.engine.accumulation import KEY, counts_of
+from gaia_ssl.engine.unwrap import unwrapped
 from gaia_ssl.errors import UserError
 from gaia_ssl.models.supernet_meta import check_supernet, supernet_meta
 from gaia_ssl.terminal import one_line
@@ -73,7 +73,7 @@ def _check_schedules(own: list[dict], found: Any, path: str) -> None:
 
 def _check_supernet(runner: Runner, checkpoint: dict[str, Any], path: str) -> None:
     there = check_supernet(checkpoint, path)
-    model: Any = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = unwrapped(runner.model)
     here = supernet_meta(model)
     here['space'] = model.backbone.space
     for name, value in there.items():
@@ -127,7 +127,7 @@ def _check_accumulation(runner: Runner, checkpoint: Mapping[str, Any], path: str
             raise UserError(f'{path}: was saved amid an optimizer step, of {counts} iterations, without its gradients; resume '
                             f'from a checkpoint whose iteration {counts} divides')
         return
-    shapes = {name: value.shape for name, value in _parameters(runner)}
+    shapes = {name: value.shape for name, value in unwrapped(runner.model).named_parameters()}
     if not isinstance(entry, dict) or not isinstance(entry.get('gradients'), dict):
         raise _broken(path, f'its {KEY} is {_shown(entry)}')
     for name, value in entry['gradients'].items():
@@ -137,10 +137,6 @@ def _check_accumulation(runner: Runner, checkpoint: Mapping[str, Any], path: str
     if entry['gradients'] and entry.get('counts') != counts:
         raise UserError(f"{path}: was saved amid an optimizer step of {_shown(entry.get('counts'))} iterations, and the config "
                         f'has {counts}; resume with the config it was trained with')
-
-
-def _parameters(runner: Runner) -> Any:
-    return (runner.model.module if is_model_wrapper(runner.model) else runner.model).named_parameters()
 
 
 def _difference(own: Any, found: Any, place: str) -> str:

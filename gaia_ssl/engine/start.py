@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
 from gaia_ssl.engine.auto_settings import fill_from_checkpoint, fill_from_start
+from gaia_ssl.engine.unwrap import unwrapped
 from gaia_ssl.errors import UserError
 from gaia_ssl.models.backbones.bottleneck_resnet import pretrained_checkpoint
 from gaia_ssl.models.pretrained_checkpoint import read_pretrained
@@ -62,8 +62,7 @@ def check_load_from(model: nn.Module, checkpoint: dict[str, Any], path: str) -> 
 
     mmengine loads those that fit and goes on with random ones for the rest.
     """
-    own: Any = model.module if is_model_wrapper(model) else model
-    expected = own.state_dict()
+    expected = unwrapped(model).state_dict()
     state = checkpoint.get('state_dict', checkpoint)
     found = {str(name).removeprefix('module.'): value for name, value in state.items()}
     differing = {

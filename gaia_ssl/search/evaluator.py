@@ -104,6 +104,10 @@ class SubnetEvaluator(ABC):
         """``(N, D)`` less the mean over these images, if that is how the method compares them."""
         return embeddings - embeddings.mean(dim=0) if self.model.centres_embeddings else embeddings
 
+    def compare(self, feature: str, student: Tensor, targets: Targets) -> dict[str, Tensor]:
+        """Each quantity of a feature: similarity to the teacher, ``(N,)``."""
+        return dict(zip(self.quantities_by_feature[feature], targets[feature].compare(student), strict=True))
+
 
 class ForwardEvaluator(SubnetEvaluator):
     """One forward a subnet, the teacher's features once a batch: the plain way."""
@@ -119,6 +123,8 @@ class ForwardEvaluator(SubnetEvaluator):
         for row, arch in zip(scores, archs, strict=True):
             self.model.backbone.set_arch(arch)
             features = self.extract(self.model.backbone, self.model.neck, images)
-            for name, quantities in self.quantities_by_feature.items():
-                row[[self.quantities.index(each) for each in quantities]] = targets[name].compare(features[name]).cpu()
+            found: dict[str, Tensor] = {}
+            for name in self.features:
+                found |= self.compare(name, features[name], targets)
+            row.copy_(torch.stack([found[quantity] for quantity in self.quantities]))
         return scores

@@ -105,10 +105,10 @@ class _Walk:
 
     def score(self, stage: int, output: Tensor) -> None:
         """Score a node of the unit at hand, which owns it, as its first row is wanted."""
-        for feature, quantities in self.evaluator.quantities_by_feature.items():
+        for feature in self.evaluator.features:
             if STAGE_OF[feature] == stage:
-                similarities = self.targets[feature].compare(self.evaluator.read(feature, self.neck, output))
-                for quantity, similarity in zip(quantities, similarities, strict=True):
+                student = self.evaluator.read(feature, self.neck, output)
+                for quantity, similarity in self.evaluator.compare(feature, student, self.targets).items():
                     self.scores[quantity].append(similarity)
 
     def begin_unit(self) -> None:

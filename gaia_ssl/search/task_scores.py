@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gaia_ssl.search.node_scores import NodeScores
-from gaia_ssl.search.task import measure_for, quantities_of_task
+from gaia_ssl.search.task import quantities_of_task, relates_images
 
 
 class TaskScores:
@@ -25,20 +25,20 @@ class TaskScores:
         self._scores, self._measure = scores, measure
         self.means = {quantity: scores.mean(quantity) for quantity in scores.quantities}
         """Quantity -> mean over the images, ``(R,)``."""
-        self._scales = {quantity: _scale(means, groups) for quantity, means in self.means.items()}
+        self._scales = {quantity: _scale(means, groups) for quantity, means in self.means.items() if relates_images(quantity)}
 
     def mean(self, task: str) -> np.ndarray:
         """Mean over the images, by row of the tree; ``(R,)``."""
-        return np.mean([self._scaled(task, quantity, self.means[quantity])
+        return np.mean([self._scaled(quantity, self.means[quantity])
                         for quantity in quantities_of_task(task, self._measure)], axis=0)
 
     def of(self, task: str, rows: np.ndarray) -> np.ndarray:
         """Of the archs in these rows of the tree, on each image; ``(len(rows), N)``."""
-        return np.mean([self._scaled(task, quantity, self._scores.of(quantity, rows))
+        return np.mean([self._scaled(quantity, self._scores.of(quantity, rows))
                         for quantity in quantities_of_task(task, self._measure)], axis=0)
 
-    def _scaled(self, task: str, quantity: str, values: np.ndarray) -> np.ndarray:
-        if measure_for(task, self._measure) == 'paper':
+    def _scaled(self, quantity: str, values: np.ndarray) -> np.ndarray:
+        if quantity not in self._scales:
             return values
         offset, unit = self._scales[quantity]
         return (values.astype(np.float64) - offset) / unit

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from gaia_ssl.datasets.image_folder import seeded_generators
 from gaia_ssl.engine.hooks.supernet_of import supernet_of
+from gaia_ssl.engine.unwrap import unwrapped
 from gaia_ssl.errors import UserError
 from gaia_ssl.models.algorithms import Supernet
 from gaia_ssl.models.supernet_meta import supernet_meta
@@ -51,7 +51,7 @@ class SandwichSamplerHook(Hook):
 def check_training(runner: Runner) -> None:
     """Raise a UserError if the data do not fill one batch, or what the method needs beside its weights does not suit."""
     check_batch_size(runner)
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = unwrapped(runner.model)
     loader = runner.train_dataloader
 
     def example() -> Any:

@@ -1,9 +1,9 @@
 """The supernet that a hook works on."""
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from gaia_ssl.engine.unwrap import unwrapped
 from gaia_ssl.errors import UserError
 from gaia_ssl.models.algorithms import Supernet
 
@@ -14,7 +14,7 @@ def supernet_of(runner: Runner, hook: Hook) -> Supernet:
     Raises:
         UserError: If it is no supernet.
     """
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = unwrapped(runner.model)
     if not isinstance(model, Supernet):
         raise UserError(f'{type(hook).__name__} works on a supernet, and the model is a {type(model).__name__}')
     return model

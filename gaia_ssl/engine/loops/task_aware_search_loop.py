@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from mmengine.dist import all_gather_object, barrier, broadcast_object_list, get_rank, get_world_size, is_main_process
 from mmengine.evaluator import Evaluator
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 from torch import Tensor
@@ -19,6 +18,7 @@ from torch.utils.data import DataLoader
 
 from gaia_ssl.checkpoint import load_checkpoint
 from gaia_ssl.datasets.unreadable import UnreadableImages
+from gaia_ssl.engine.unwrap import unwrapped
 from gaia_ssl.errors import UserError
 from gaia_ssl.models.algorithms import SupernetDistill
 from gaia_ssl.models.supernet_meta import check_supernet, supernet_meta
@@ -32,7 +32,7 @@ from gaia_ssl.search.outcome import write_outcome
 from gaia_ssl.search.plan import ImageBatches, amount, describe_cost, expected_bytes, search_settings, share_of_process
 from gaia_ssl.search.prefix_evaluator import PrefixEvaluator, UnitScores
 from gaia_ssl.search.selection import Selection, select_archs
-from gaia_ssl.search.task import measure_for, quantities_of, relates_images
+from gaia_ssl.search.task import measure_for, quantities_of, quantities_of_task, relates_images
 from gaia_ssl.search.workers import score_batches
 from gaia_ssl.space import Budget, FlopsGroups, LatencyTable
 
@@ -120,14 +120,14 @@ class TaskAwareSearchLoop(BaseLoop):
         self.seed = seed
         self.threads = threads
         self.max_unreadable = max_unreadable
-        self.model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        self.model = unwrapped(runner.model)
         self.folder = pathlib.Path(runner.work_dir)
         if reference == 'teacher' and not isinstance(self.model, SupernetDistill):
             raise UserError(f"reference is 'teacher', but a {type(self.model).__name__} has no frozen one; use 'max'")
 
     def _check_batches(self) -> None:
         smallest = min(map(self.batches.size, range(len(self.batches))))
-        related = [task for task in self.tasks if any(map(relates_images, quantities_of([task], self.measure)))]
+        related = [task for task in self.tasks if any(map(relates_images, quantities_of_task(task, self.measure)))]
         if related and smallest < MIN_IMAGES:
             raise UserError(f'task {related[0]} relates the images of a batch to one another and needs {MIN_IMAGES} or '
                             f'more in each, but one has {smallest} of {self.batches.num_images}: raise '
