@@ -59,7 +59,8 @@ def test_what_a_search_leaves(search):
     settings = content['search']
     assert settings['checkpoint_sha256'] == file_hash(search.checkpoint)
     assert (settings['images'], settings['batch_size'], settings['archs']) == (30, 4, 32)
-    assert settings['features'] == ['c2', 'c3', 'c4', 'c5', 'z'] and settings['dtype'] == 'float32'
+    assert settings['quantities'] == ['c2', 'c3', 'c4', 'c5', 'gap:relations', 'gap:readout']
+    assert settings['dtype'] == 'float32'
 
     with Image.open(search.whole / 'pareto.png') as picture:
         assert picture.format == 'PNG' and picture.size == (1536, 576)
