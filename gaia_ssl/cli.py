@@ -8,11 +8,13 @@ import difflib
 import functools
 import inspect
 import io
+import json
 import logging
 import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError
@@ -38,6 +40,8 @@ GRACE = 5.0
 CONFIG_HELP = 'config file; gaia_ssl::FOLDER/NAME.py is one that comes with gaia_ssl, e.g. gaia_ssl::search/c2-c5_coco.py'
 INSTALLED_CONFIGS = ('gaia_ssl', 'mmdet', 'mmpretrain')
 """Packages whose configs can be named by ``PACKAGE::``. For ``mmseg::``, mmengine pip-installs another mmsegmentation."""
+LAUNCHER = 'GAIA_SSL_LAUNCHER'
+"""Set in the environment by tools/launch.py, which says once what its processes have to say."""
 _heard = threading.Event()
 
 
@@ -83,9 +87,20 @@ def run(main: Callable[[], None], advice: str = 'nothing was written') -> None:
 
 
 def _fail(message: str) -> None:
-    print(f'error: {one_line(message)}', file=sys.stderr)
+    line = f'error: {one_line(message)}'
+    if not _told_the_launcher(line):
+        print(line, file=sys.stderr)
     sys.unraisablehook = lambda unraisable: None  # of what is half made and now thrown away
     sys.exit(1)
+
+
+def _told_the_launcher(line: str) -> bool:
+    """Leave the line where torchrun looks for what its processes failed by, if somebody reads it there."""
+    file = os.environ.get('TORCHELASTIC_ERROR_FILE')
+    if not file or LAUNCHER not in os.environ:
+        return False
+    Path(file).write_text(json.dumps(dict(message=line, timestamp=int(time.time()))), encoding='utf-8')
+    return True
 
 
 def _explained(error: Exception) -> str:

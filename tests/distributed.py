@@ -1,6 +1,5 @@
 """Run a function on several real processes that talk gloo."""
 
-import multiprocessing
 import pathlib
 import tempfile
 from collections.abc import Callable
@@ -10,8 +9,7 @@ import torch
 from torch import distributed
 from torch.multiprocessing import start_processes
 
-# The fork server imports the slow packages once; each process is then a fork of it, before any thread has started.
-multiprocessing.set_forkserver_preload(['torch', 'gaia_ssl.models.algorithms', 'gaia_ssl.engine'])
+import tests.fork_server  # noqa: F401, which says what the fork server imports
 
 
 def run_distributed(fn: Callable, world_size: int, *args) -> list:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import pathlib
@@ -20,6 +21,7 @@ from gaia_ssl.models import SubnetResNet
 from gaia_ssl.models.algorithms import Supernet
 from gaia_ssl.models.supernet_meta import supernet_meta
 from gaia_ssl.registry import MODELS
+from tests.fork_server import Forked
 
 torch.set_num_threads(1)  # for so little work a second thread only waits
 
@@ -206,9 +208,18 @@ def start(*command: object, **env: str) -> subprocess.Popen:
                             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
 
+def start_tool(name: str, *arguments: object, file_size: int | None = None, **env: str) -> Forked:
+    """``tools/NAME`` in a process of its own, as :func:`start`; no file of it larger than ``file_size`` bytes."""
+    return Forked(ROOT / 'tools' / name, [str(part) for part in arguments], ROOT, environment(**env), file_size)
+
+
 def run(*command: object, timeout: float = 300, **env: str) -> subprocess.CompletedProcess:
     """Run a command to its end, and that of its children."""
-    process = start(*command, **env)
+    return finish(start(*command, **env), timeout)
+
+
+def finish(process: subprocess.Popen | Forked, timeout: float = 300) -> subprocess.CompletedProcess:
+    """Wait for the end of a process and its children."""
     try:
         out, err = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
@@ -217,15 +228,17 @@ def run(*command: object, timeout: float = 300, **env: str) -> subprocess.Comple
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
-def run_tool(name: str, *arguments: object, **kwargs) -> subprocess.CompletedProcess:
-    """Run ``tools/NAME`` as a user does."""
-    interpreter = 'bash' if name.endswith('.sh') else sys.executable
-    return run(interpreter, ROOT / 'tools' / name, *arguments, **kwargs)
+def run_tool(name: str, *arguments: object, timeout: float = 300, **settings) -> subprocess.CompletedProcess:
+    """Run ``tools/NAME`` to its end; ``settings`` as for :func:`start_tool`, for a shell script the environment."""
+    if name.endswith('.sh'):
+        return run('bash', ROOT / 'tools' / name, *arguments, timeout=timeout, **settings)
+    return finish(start_tool(name, *arguments, **settings), timeout)
 
 
-def kill(process: subprocess.Popen) -> None:
+def kill(process: subprocess.Popen | Forked) -> None:
     """SIGKILL to the process and its workers, at once."""
-    os.killpg(process.pid, 9)
+    with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+        os.killpg(process.pid, 9)
     process.communicate()
 
 

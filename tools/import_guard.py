@@ -1,10 +1,6 @@
-"""Imported first by every tool: a package that cannot be imported is then one line that points to tools/doctor.py.
-
-``python tools/import_guard.py PACKAGE`` says the same of one package, for the shell tools.
-"""
+"""Imported first by every tool: a package that cannot be imported is then one line that points to tools/doctor.py."""
 
 import getpass
-import importlib
 import os
 import pathlib
 import sys
@@ -39,6 +35,3 @@ def name_the_user() -> None:
 
 sys.excepthook = excepthook
 name_the_user()
-
-if __name__ == '__main__':
-    importlib.import_module(sys.argv[1])

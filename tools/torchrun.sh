@@ -8,11 +8,10 @@ if command -v nvidia-smi >/dev/null; then
     exit 1
   fi
 fi
-TORCHRUN=(python -m torch.distributed.run --nproc_per_node="$GPUS")
+TORCHRUN=(python "$(dirname "$0")/launch.py" --nproc_per_node="$GPUS")
 if [[ ${NNODES:-1} == 1 && -z ${PORT:-} ]]; then
   TORCHRUN+=(--standalone)
 else
   TORCHRUN+=(--nnodes="${NNODES:-1}" --node_rank="${NODE_RANK:-0}" --master_addr="${MASTER_ADDR:-127.0.0.1}"
     --master_port="${PORT:-29500}")
 fi
-python "$(dirname "$0")/import_guard.py" torch

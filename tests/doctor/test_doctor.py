@@ -408,7 +408,7 @@ def test_shell_tools_point_to_the_doctor(tmp_path, name):
 def test_a_package_that_breaks_while_it_is_imported(tmp_path, error):
     (tmp_path / 'torch').mkdir()
     (tmp_path / 'torch' / '__init__.py').write_text(f'raise {error}\n')
-    result = tiny.run_tool('import_guard.py', 'torch', PYTHONPATH=str(tmp_path))
+    result = tiny.run(sys.executable, tiny.ROOT / 'tools' / 'launch.py', PYTHONPATH=str(tmp_path))
     assert result.returncode == 1 and result.stderr.count('\n') == 1
     assert result.stderr.startswith('error: a package cannot be imported (') and 'doctor.py' in result.stderr
 

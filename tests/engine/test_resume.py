@@ -2,7 +2,6 @@
 
 import random
 import re
-import sys
 import time
 
 import pytest
@@ -20,7 +19,7 @@ EPOCHS = 12
 def test_a_killed_training_resumes_to_the_same_bits(tmp_path):
     config = tiny.write_config(tmp_path / 'tiny.py', tiny.photos(tmp_path / 'data', 24), epochs=EPOCHS, workers=2)
     whole, killed = tmp_path / 'whole', tmp_path / 'killed'
-    process = tiny.start(sys.executable, tiny.ROOT / 'tools' / 'train.py', config, '--work-dir', killed)
+    process = tiny.start_tool('train.py', config, '--work-dir', killed)
     while not (killed / 'epoch_1.pth').exists():
         assert process.poll() is None, process.communicate()
         time.sleep(0.005)

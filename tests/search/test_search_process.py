@@ -76,7 +76,7 @@ def test_the_cost_is_said_beforehand(search):
 def test_a_killed_search_goes_on_and_ends_the_same(search, tmp_path):
     command = search.config, search.checkpoint, '--work-dir', tmp_path / 'killed'
     journal = tmp_path / 'killed' / 'scores' / '0000.journal'
-    process = tiny.start(sys.executable, tiny.ROOT / 'tools' / 'search.py', *command)
+    process = tiny.start_tool('search.py', *command)
     while not (journal.exists() and journal.stat().st_size > 1000):
         assert process.poll() is None, process.communicate()
         time.sleep(0.005)
@@ -95,8 +95,7 @@ def test_overwrite_waits_for_the_search_in_the_folder(search, tmp_path):
     """As does --resume; the one that is there ends as if nobody had tried."""
     folder, other = tmp_path / 'run', tiny.save_supernet(tmp_path / 'other.pth', seed=7)
     data = tiny.photos(tmp_path / 'data', 200)
-    first = sys.executable, tiny.ROOT / 'tools' / 'search.py', search.config, search.checkpoint, '--data', data
-    process = tiny.start(*first, '--work-dir', folder)
+    process = tiny.start_tool('search.py', search.config, search.checkpoint, '--data', data, '--work-dir', folder)
     while not (folder / 'scores' / '0000.journal').exists():
         assert process.poll() is None, process.communicate()
         time.sleep(0.005)
@@ -206,27 +205,23 @@ def is_worker(process: pathlib.Path, folder: str) -> bool:
         arguments = (process / 'cmdline').read_bytes().decode().split('\0')
     except OSError:
         return False
-    return folder in arguments and 'torch.distributed.run' not in arguments and 'search.py' in ' '.join(arguments[:3])
+    return folder in arguments and 'launch.py' not in ' '.join(arguments[:2]) and 'search.py' in ' '.join(arguments[:3])
 
 
 def test_a_full_disk_ends_in_one_line_and_keeps_the_scores(search, tmp_path):
     """A real limit on the size of files stands in for the full disk."""
     data = tiny.photos(tmp_path / 'data', 120)
-    tool = [sys.executable, tiny.ROOT / 'tools' / 'search.py', search.config, search.checkpoint, '--cfg-options',
-            f'test_dataloader.dataset.data_root={data}', '--work-dir']
-    command = [*tool, tmp_path / 'full']
+    command = ['search.py', search.config, search.checkpoint, '--data', data, '--work-dir']
     limit = 40_000  # more than the log takes, and about half of the scores
-    script = ('import os, resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); '
-              f'resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit})); os.execv(sys.argv[1], sys.argv[1:])')
-    result = tiny.run(sys.executable, '-c', script, *command)
+    result = tiny.run_tool(*command, tmp_path / 'full', file_size=limit)
     assert result.returncode == 1
     last = result.stderr.rstrip().splitlines()[-1]
     assert last.startswith('error: ') and '0000.journal' in last and '--resume' in last and 'Logging' not in result.stderr
     assert 0 < (tmp_path / 'full' / 'scores' / '0000.journal').stat().st_size <= limit
 
-    result = tiny.run(*command, '--resume')
+    result = tiny.run_tool(*command, tmp_path / 'full', '--resume')
     assert result.returncode == 0, result.stderr
-    assert tiny.run(*tool, tmp_path / 'whole').returncode == 0
+    assert tiny.run_tool(*command, tmp_path / 'whole').returncode == 0
     assert ranking(tmp_path / 'full') == ranking(tmp_path / 'whole')
 
 

@@ -27,7 +27,7 @@ def commands(tmp_path_factory) -> dict[str, list]:
                   '--epochs', 900, '--work-dir'],
         quickstart=['--work-dir'],
         export=[checkpoint, SMALL, '--max-images', 400, '--batch-size', 2, '--resolution', 224, '--data', data, '--'])
-    return {name: [sys.executable, tiny.ROOT / 'tools' / f'{name}.py', *words] for name, words in tools.items()}
+    return {name: [f'{name}.py', *words] for name, words in tools.items()}
 
 
 SIGNS = dict(train='Epoch(train)', search='by the speed of', evaluate='Epoch(train)', export='calibrating batch norm',
@@ -43,7 +43,7 @@ ADVICE = dict(
                                           ('search', signal.SIGTERM), ('evaluate', signal.SIGTERM), ('export', signal.SIGINT),
                                           ('quickstart', signal.SIGTERM)])
 def test_a_stopped_tool_says_so_and_how_to_go_on(commands, tmp_path, name, number):
-    process = tiny.start(*commands[name], tmp_path / 'out')
+    process = tiny.start_tool(*commands[name], tmp_path / 'out')
     for line in process.stdout:
         if SIGNS[name] in line:
             break
@@ -97,11 +97,9 @@ def test_whose_shared_memory(text, of_shm):
 @pytest.mark.parametrize('limit, form', [(40_000, 'safetensors'), (63_000, 'safetensors'), (80_000, 'torch')])
 def test_a_full_disk_while_exporting(commands, tmp_path, limit, form):
     """A real limit on the size of files stands in for it, too small for one file or another."""
-    script = ('import os, resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); '
-              f'resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit})); os.execv(sys.argv[1], sys.argv[1:])')
     words = commands['export']
-    command = [*words[:4], tmp_path / 'out', '--data', words[-2], '--max-images', 8, '--format', form]
-    result = tiny.run(sys.executable, '-c', script, *command)
+    result = tiny.run_tool(*words[:3], tmp_path / 'out', '--data', words[-2], '--max-images', 8, '--format', form,
+                           file_size=limit)
     assert result.returncode == 1 and result.stderr.startswith('error: ') and result.stderr.count('\n') == 1, result.stderr
     assert 'File too large; make room' in result.stderr
     assert [*(tmp_path / 'out').iterdir()] == []

@@ -228,13 +228,19 @@ def test_shell_tools_start_as_many_processes_as_there_are_gpus(tmp_path, name):
     words = ['config.py', *(['a.pth'] if name == 'dist_search.sh' else [])]
     result = tiny.run_tool(name, *words, 2, '--amp', PATH=path)
     called = result.stdout.splitlines()[-1]
-    assert called.startswith('-m torch.distributed.run --nproc_per_node=2 --standalone') and called.endswith(
+    assert 'tools/launch.py --nproc_per_node=2 --standalone' in called and called.endswith(
         f"{' '.join(words)} --launcher pytorch --amp")
     result = tiny.run_tool(name, *words, 2, PATH=path, NNODES='2', NODE_RANK='1', MASTER_ADDR='host')
     assert '--nnodes=2 --node_rank=1 --master_addr=host --master_port=29500' in result.stdout
     assert '--standalone' not in tiny.run_tool(name, *words, 2, PATH=path, PORT='123').stdout
     result = tiny.run_tool(name, *words, 5, PATH=path)
     assert result.returncode == 1 and result.stderr.count('\n') == 1 and 'NNODES=3' in result.stderr
+
+
+@pytest.mark.slow
+def test_an_error_of_several_processes_is_one_line(paths):
+    result = tiny.run_tool('dist_train.sh', paths.config, 2, '--work-dir', paths.out, '--data', paths.root / 'nowhere')
+    assert result.returncode == 1 and result.stderr == f"error: --data {paths.root / 'nowhere'}: no such folder\n"
 
 
 def test_what_would_train_otherwise_than_meant(tool, paths):

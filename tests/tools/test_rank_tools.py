@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import sys
 import time
 from types import SimpleNamespace
 
@@ -93,10 +92,9 @@ def test_the_whole_way(given, judged):
 def test_a_killed_run_goes_on(given, judged, tmp_path):
     """Finished scores are kept, and the outcome is that of the undisturbed run."""
     folder = tmp_path / 'run'
-    command = (sys.executable, tiny.ROOT / 'tools' / 'rank_correlation.py', given.config, given.checkpoint, '--data',
-               given.data, '--score', 'knn', 'semi-10', '--num', 12, '--resolution', 32, '--work-dir', folder, '-k', 5,
-               '--resamples', 50)
-    process = tiny.start(*command)
+    command = ('rank_correlation.py', given.config, given.checkpoint, '--data', given.data, '--score', 'knn', 'semi-10',
+               '--num', 12, '--resolution', 32, '--work-dir', folder, '-k', 5, '--resamples', 50)
+    process = tiny.start_tool(*command)
     scores = folder / 'scores' / 'knn.csv'
     while not (scores.exists() and scores.read_text().count('\n') > 3):
         assert process.poll() is None, process.communicate()
@@ -104,9 +102,9 @@ def test_a_killed_run_goes_on(given, judged, tmp_path):
     tiny.kill(process)
     kept = scores.read_text().rsplit('\n', 1)[0]
     assert not (folder / 'correlations.csv').exists()
-    result = tiny.run(*command, timeout=900)
+    result = tiny.run_tool(*command, timeout=900)
     assert result.returncode == 1 and '--resume' in result.stderr.splitlines()[-1]
-    result = tiny.run(*command, '--resume', timeout=900)
+    result = tiny.run_tool(*command, '--resume', timeout=900)
     assert result.returncode == 0, result.stderr
     assert 'of 12 subnets are judged already' in result.stdout and scores.read_text().startswith(kept)
     for name in ('subnets.csv', 'correlations.csv', 'scores/knn.csv', 'scores/semi-10.csv'):
