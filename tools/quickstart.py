@@ -22,8 +22,8 @@ from gaia_ssl import cli
 from gaia_ssl.checkpoint import latest_checkpoint
 from gaia_ssl.config_file import write_config
 from gaia_ssl.datasets import ImageFolder
-from gaia_ssl.datasets.file_choice import FileChoice
 from gaia_ssl.datasets.demo import generate_demo_data
+from gaia_ssl.datasets.file_choice import FileChoice
 from gaia_ssl.errors import UserError
 from gaia_ssl.export.detector_config import quick_mask_rcnn
 from gaia_ssl.export.hand_over import BACKBONE
@@ -41,7 +41,8 @@ RESOLUTION = 128
 GROUP = '70-100M'
 """Of the demo's own supernet; one inside a pretrained ResNet has groups of its own."""
 TASK = 'coco-mask-rcnn'
-SHOWN = (' images: ', 'not read:', 'as masks do', '(train)', '(val)', '(test)', 'settings for', 'Started from', ': rankme ', 'multiply-adds', 'minutes, by',
+SHOWN = (' images: ', 'not read:', 'as masks do',
+         '(train)', '(val)', '(test)', 'settings for', 'Started from', ': rankme ', 'multiply-adds', 'minutes, by',
          'archs/s', 'WARNING - unreadable', 'cannot read', 'calibrating', 'verified:', 'bbox_mAP')
 console = PlainConsole(100)
 
@@ -125,7 +126,7 @@ def check_number(images: Path, choice: FileChoice) -> None:
 
 
 def check_same_inputs(run: Path, images: Path, start_file: Path | None, choice: FileChoice) -> None:
-    """A run belongs to one folder of images, one start and one choice of files: refuse to go on with others of the same name."""
+    """A run belongs to one folder of images, start and choice of files: refuse to go on with others of the same name."""
     for name, given in (('images.txt', images), ('start.txt', start_file), ('files.txt', choice)):
         note = run / name
         if note.is_file() and note.read_text() != str(given):

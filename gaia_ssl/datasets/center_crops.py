@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from gaia_ssl.datasets.batches import evenly_spaced, in_batches
-from gaia_ssl.datasets.file_choice import FileChoice
+from gaia_ssl.datasets.file_choice import ALL_FILES, FileChoice
 from gaia_ssl.datasets.image_folder import ImageFolder
 from gaia_ssl.datasets.resolution import short_edge
 from gaia_ssl.datasets.unreadable import UnreadableImages
@@ -72,7 +72,7 @@ class CenterCrops:
     max_images: int | None = None
     with_label: bool = False
     names: frozenset[str] | None = None
-    choice: FileChoice = FileChoice()
+    choice: FileChoice = ALL_FILES
     max_unreadable: float = 0.01
     keep: bool = False
     device: str = 'cpu'

@@ -40,7 +40,7 @@ class FileChoice:
 
     def __bool__(self) -> bool:
         """Whether it leaves anything out."""
-        return self != FileChoice()
+        return self != ALL_FILES
 
     def takes(self, path: str) -> bool:
         """Whether the file ``path``, inside the folder of images, is meant by the patterns."""
@@ -58,6 +58,9 @@ class FileChoice:
 
     def __str__(self) -> str:
         return shlex.join(self.options()) or 'all images'
+
+
+ALL_FILES = FileChoice()
 
 
 def _patterns(settings: Mapping[str, Any], name: str) -> tuple[str, ...]:

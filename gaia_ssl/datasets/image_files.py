@@ -80,7 +80,7 @@ def _walk(folder: str, found: ImageFiles) -> Iterator[str]:
     while todo:
         inside, above = todo.pop()
         try:
-            with os.scandir(os.path.join(folder, inside)) as entries:
+            with os.scandir(os.path.join(folder, inside) if inside else folder) as entries:
                 listed = list(entries)
         except OSError as error:
             if not inside:

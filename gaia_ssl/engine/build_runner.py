@@ -19,7 +19,7 @@ class QuietRunner(Runner):
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         logger = super().build_logger(*args, **kwargs)
-        files = [handler for handler in logger.handlers if isinstance(handler, logging.FileHandler)]
+        files: list[logging.Handler] = [handler for handler in logger.handlers if isinstance(handler, logging.FileHandler)]
         for handler in logger.handlers:
             handler.addFilter(plain_record)
             if handler not in files:

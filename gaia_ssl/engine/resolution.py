@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mmengine.config import Config
 
 from gaia_ssl.datasets.resolution import resolution_of, set_resolution
@@ -28,11 +30,11 @@ def set_config_resolution(config: Config, resolution: int | None, loader: str, k
     if resolution < 1:
         raise UserError(f'--resolution is {resolution}; give a number of pixels')
     if resolution_of(config.get(loader, {}).get('dataset', {}).get('pipeline') or ()) is None:
-        raise UserError(f"--resolution: the pipeline of the config's {loader} has neither RandomResizedCrop nor CenterCrop; set "
-                        'its sizes in the config')
+        raise UserError(f"--resolution: the pipeline of the config's {loader} has neither RandomResizedCrop nor CenterCrop; "
+                        'set its sizes in the config')
     for name in config:
         set_resolution([config[name]], resolution)
-    search = config.get('test_cfg') or {}
+    search: Any = config.get('test_cfg') or {}
     if 'TaskAwareSearchLoop' in str(search.get('type')):
         if search.get('group_edges') and not keep_groups:
             scale = (resolution / search.get('resolution', 224))**2

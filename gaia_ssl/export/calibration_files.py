@@ -8,7 +8,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from gaia_ssl.datasets.file_choice import FileChoice
+from gaia_ssl.datasets.file_choice import ALL_FILES, FileChoice
 from gaia_ssl.datasets.image_files import find_images
 from gaia_ssl.datasets.image_folder import EXTENSIONS
 from gaia_ssl.export.backbone_config import LOADERS
@@ -37,7 +37,7 @@ def choose_files(given: FileChoice, recorded: Mapping[str, Any] | None, by: str,
         return patterns
     if not find_images(images, EXTENSIONS, patterns).paths:
         report(f'note: {by} took {patterns}, which leaves no image in {images}; batch norm is calibrated on all of them')
-        return FileChoice()
+        return ALL_FILES
     report(f"{patterns}, as in {by}; --include '*' takes all")
     return patterns
 

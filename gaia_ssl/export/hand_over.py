@@ -12,7 +12,7 @@ import gaia_ssl
 from gaia_ssl.checkpoint import file_hash, load_checkpoint, save_checkpoint
 from gaia_ssl.config_file import write_config
 from gaia_ssl.datasets.center_crops import CenterCrops
-from gaia_ssl.datasets.file_choice import FileChoice
+from gaia_ssl.datasets.file_choice import ALL_FILES, FileChoice
 from gaia_ssl.datasets.fingerprint import images_fingerprint
 from gaia_ssl.errors import UserError
 from gaia_ssl.evaluation import calibrate_bn
@@ -36,7 +36,8 @@ CARD = 'README.md'
 def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLike, resolution: int | None = None,
                   batch_size: int = 64, max_images: int = 1024, max_unreadable: float = 0.01,
                   tasks: Sequence[PreparedTask] = (), winner: Winner | None = None, names: frozenset[str] | None = None,
-                  choice: FileChoice = FileChoice(), formats: Sequence[str] = ('safetensors', ), report: Callable[[str], None] = say) -> pathlib.Path:
+                  choice: FileChoice = ALL_FILES, formats: Sequence[str] = ('safetensors', ),
+                  report: Callable[[str], None] = say) -> pathlib.Path:
     """Extract a subnet, recalibrate its batch norms on the given images, verify it, and write it with the tasks' configs.
 
     Args:

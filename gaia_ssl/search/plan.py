@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from gaia_ssl.checkpoint import file_hash
 from gaia_ssl.datasets.batches import evenly_spaced, in_even_batches
-from gaia_ssl.datasets.file_choice import FileChoice
+from gaia_ssl.datasets.file_choice import ALL_FILES
 from gaia_ssl.datasets.fingerprint import images_fingerprint
 from gaia_ssl.errors import UserError
 from gaia_ssl.search.measures.between_images import CELLS
@@ -66,7 +66,7 @@ class ImageBatches:
 
     def files(self) -> dict[str, Any]:
         """The choice of files in the folder, in plain values; empty for all."""
-        return getattr(self._dataset, 'choice', FileChoice()).arguments()
+        return getattr(self._dataset, 'choice', ALL_FILES).arguments()
 
     def folder(self) -> str:
         """Where the images are."""

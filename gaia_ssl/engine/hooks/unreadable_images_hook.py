@@ -12,7 +12,7 @@ from gaia_ssl.registry import HOOKS
 
 @HOOKS.register_module()
 class UnreadableImagesHook(Hook):
-    """Logs which files there are, each file that :class:`gaia_ssl.datasets.ImageFolder` had to replace, once, and their number at the end.
+    """Logs which files there are; each that :class:`gaia_ssl.datasets.ImageFolder` had to replace, once; and their number.
 
     Args:
         max_unreadable: The share of unreadable files in the data set above which the run stops with a UserError.
