@@ -11,6 +11,7 @@ import io
 import json
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -24,14 +25,16 @@ from typing import Any
 import cv2
 import torch
 from mmengine.config import Config, DictAction
+from mmengine.logging import MMLogger
 from mmengine.utils import get_installed_path
 
 from gaia_ssl.allocator import keep_freed_memory
 from gaia_ssl.config_file import check_text
+from gaia_ssl.datasets.file_choice import FileChoice
 from gaia_ssl.errors import UserError
 from gaia_ssl.files import DISK_FULL
 from gaia_ssl.mim_folder import mim_folder
-from gaia_ssl.terminal import one_line
+from gaia_ssl.terminal import one_line, worth_showing
 
 RESUME = 'all that was finished is kept; the same command with --resume goes on'
 """What to say of the work of a tool that has the option."""
@@ -69,6 +72,8 @@ def run(main: Callable[[], None], advice: str = 'nothing was written') -> None:
     opencv: Any = cv2  # its types differ with its version
     decoders = opencv if hasattr(cv2, 'setLogLevel') else opencv.utils.logging
     decoders.setLogLevel(2)  # errors only: unreadable images are reported by their paths
+    for handler in MMLogger.get_current_instance().handlers:  # for who logs without a Runner
+        handler.addFilter(worth_showing)
     try:
         check_text(os.getcwd(), 'the current folder')
         for word in sys.argv[1:]:
@@ -76,7 +81,7 @@ def run(main: Callable[[], None], advice: str = 'nothing was written') -> None:
         main()
     except UserError as error:
         _fail(_message(error))
-    except (ValueError, RuntimeError, OSError) as error:
+    except (ValueError, RuntimeError, OSError, KeyError) as error:
         if not (told := _explained(error)):
             raise
         _fail(told)
@@ -106,6 +111,8 @@ def _told_the_launcher(line: str) -> bool:
 def _explained(error: Exception) -> str:
     """What to do about an error of torch or the system that a user can mend; empty for others."""
     text = str(error)
+    if isinstance(error, KeyError) and (unknown := re.search(r'([\w.:]+) is not in the ([\w. :]+) registry', text)):
+        return f"there is no {unknown[2].rpartition('::')[2]} of the type {unknown[1]}; mend it in the config"
     if 'Expected more than 1 value per channel' in text:
         return ('a batch norm got one value a channel, which has no variance: one image, its map of one position. Use '
                 "larger batches (on one process, MoCo's teacher splits them in model.bn_splits parts), larger images, "
@@ -180,14 +187,35 @@ def _message(error: UserError) -> str:
 
 
 class CfgOptions(DictAction):
-    """mmengine's, with one line for a word that is no ``KEY=VALUE``."""
+    """mmengine's, with one line for a word that is no ``KEY=VALUE``, or a value that it would read as another."""
 
     def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any,
                  option_string: str | None = None) -> None:
         wrong = next((word for word in values if not word.partition('=')[1] or word.startswith('=')), None)
         if wrong is not None:
             raise UserError(f"{option_string} '{wrong}': not KEY=VALUE, e.g. train_dataloader.batch_size=32")
+        for word in values:
+            _check_value(option_string, *word.split('=', 1))
         super().__call__(parser, namespace, values, option_string)
+
+
+_PATHS = ('data_root', 'data_prefix', 'img_path', 'ann_file', 'checkpoint', 'load_from', 'work_dir', 'latency_table')
+"""Last parts of keys whose values are paths."""
+_SPACE_LOST = re.compile(r"""[^\s,()\[\]'"]\s+[^\s,()\[\]'"]""")
+
+
+def _check_value(option: str | None, key: str, text: str) -> None:
+    """Raise a UserError if mmengine would drop spaces in ``text``, or take a path for a list or a number."""
+    where = f'{option} {key}={text}'
+    try:
+        read = DictAction._parse_iterable(text)
+    except (AssertionError, IndexError, SyntaxError, ValueError) as error:
+        raise UserError(f'{where}: not a value that mmengine reads; close what it opens, as in [1,2]') from error
+    bare, is_list = text.strip('\'"'), text.startswith(('[', '('))
+    is_path = not is_list and (key.rpartition('.')[2] in _PATHS or '/' in bare or ',' in bare and os.path.lexists(bare))
+    if _SPACE_LOST.search(bare) or is_path and read not in (bare, None):
+        raise UserError(f'{where}: mmengine would read {read!r}; what has an option of its own (--data, --start, --list, '
+                        '--work-dir, …) is taken as it is typed, and so is what a config says')
 
 
 def check_option_names(config: Config, options: Mapping[str, Any]) -> None:
@@ -227,8 +255,49 @@ def add_data_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--data', metavar='DIR', help='folder of images, in place of the one that the config names')
 
 
-def set_data(config: Config, loader: str, folder: str | None) -> None:
-    """Let the loader ``'train_dataloader'`` or ``'test_dataloader'`` of ``config`` read ``--data``, if it was given.
+def add_resolution_argument(parser: argparse.ArgumentParser) -> None:
+    """``--resolution N``, see :func:`gaia_ssl.engine.resolution.set_config_resolution`."""
+    parser.add_argument('--resolution', type=int, metavar='N',
+                        help="side of all images in pixels, in place of the config's; its FLOPs and budget groups follow")
+
+
+def add_files_arguments(parser: argparse.ArgumentParser, listed: bool = True) -> None:
+    """``--include`` and ``--exclude``, and ``--list`` if ``listed``: which files of the folder of images."""
+    for name, what in (('include', 'take only files'), ('exclude', 'take no file')):
+        parser.add_argument(f'--{name}', action='append', default=[], metavar='PATTERN',
+                            help=f"{what} that the pattern matches, e.g. '*.png' or 'masks/*'; may be given several times")
+    if listed:
+        parser.add_argument('--list', metavar='FILE',
+                            help='take the images that FILE lists, a path in the folder, or a full one, a line')
+
+
+def file_choice(arguments: argparse.Namespace) -> FileChoice:
+    """What :func:`add_files_arguments` asked for.
+
+    Raises:
+        UserError: If there is no such list, or a pattern is empty.
+    """
+    listed = getattr(arguments, 'list', None)
+    path = Path(listed).expanduser().absolute() if listed else None
+    if path is not None and not path.is_file():
+        raise UserError(f'--list {listed}: no such file')
+    return FileChoice.of(dict(include=arguments.include, exclude=arguments.exclude, ann_file=str(path or '')))
+
+
+def set_files(config: Config, loader: str, choice: FileChoice) -> None:
+    """Let a loader of ``config`` read the files of ``choice``; what that does not say stays as it is.
+
+    Raises:
+        UserError: If there is a choice, but no such loader.
+    """
+    if choice and not config.get(loader):
+        raise UserError(f'{choice}: the config has no {loader}')
+    if choice:
+        config[loader].dataset.update(choice.arguments())
+
+
+def set_data(config: Config, loader: str, folder: str | None, option: str = '--data') -> None:
+    """Let the loader ``'train_dataloader'`` or ``'test_dataloader'`` of ``config`` read what ``option`` gave, if anything.
 
     Raises:
         UserError: If it is no folder, or the config has no such loader.
@@ -237,9 +306,9 @@ def set_data(config: Config, loader: str, folder: str | None) -> None:
         return
     path = Path(folder).expanduser()
     if not path.is_dir():
-        raise UserError(f'--data {folder}: no such folder')
+        raise UserError(f'{option} {folder}: no such folder')
     if not config.get(loader):
-        raise UserError(f'--data: the config has no {loader}')
+        raise UserError(f'{option}: the config has no {loader}')
     config[loader].dataset.data_root = str(path)
 
 
@@ -284,14 +353,28 @@ def load_config(arguments: argparse.Namespace) -> Config:
     Raises:
         UserError: If the file is missing or does not parse.
     """
+    return apply_arguments(read_config(arguments.config), arguments,
+                           os.path.splitext(os.path.basename(arguments.config))[0])
+
+
+def apply_arguments(config: Config, arguments: argparse.Namespace, name: str) -> Config:
+    """``config``, called ``name``, with the flags of :func:`add_config_arguments` or :func:`add_runner_arguments` applied.
+
+    Raises:
+        UserError: If an option of ``--cfg-options`` does not suit it.
+    """
+    from gaia_ssl.engine.check_settings import check_settings  # here, for it brings what some tools need not wait for
+
     os.environ.setdefault('LOCAL_RANK', str(arguments.local_rank))
-    config = read_config(arguments.config)
     config.launcher = arguments.launcher
     if arguments.cfg_options:
         check_option_names(config, arguments.cfg_options)
-        config.merge_from_dict(arguments.cfg_options)
-    name = os.path.splitext(os.path.basename(arguments.config))[0]
+        try:
+            config.merge_from_dict(arguments.cfg_options)
+        except (KeyError, IndexError, TypeError, AttributeError, AssertionError) as error:
+            raise UserError(f'--cfg-options: not a setting of the config ({type(error).__name__}: {error})') from error
     config.work_dir = os.path.expanduser(arguments.work_dir or config.get('work_dir') or os.path.join('work_dirs', name))
+    check_settings(config)
     return config
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pathlib
 import re
 from typing import Any
 
@@ -49,6 +50,22 @@ class PlainConsole(Console):
     def render_str(self, text: str, **kwargs: Any) -> Text:
         """Text that is :func:`plain`."""
         return super().render_str(plain(text), **kwargs)
+
+
+_PACKAGE = str(pathlib.Path(__file__).resolve().parent)
+_NOISE = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias', 'Distributed training is not used')
+"""How lines begin that other packages say at every start and that nobody can act on."""
+
+
+def worth_showing(record: logging.LogRecord) -> bool:
+    """A filter for handlers that write to a terminal: all of gaia_ssl's records, errors, and of others those of one line.
+
+    What mmengine's Runner says of the environment, the config and the order of hooks takes hundreds of lines.
+    """
+    if record.levelno >= logging.ERROR or record.pathname.startswith(_PACKAGE):
+        return True
+    text = record.getMessage()
+    return '\n' not in text.strip() and not text.startswith(_NOISE) and bool(text.strip())
 
 
 def plain_record(record: logging.LogRecord) -> bool:

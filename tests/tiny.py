@@ -177,7 +177,7 @@ def write_config(path: pathlib.Path, data: pathlib.Path, epochs: int = 2, batch_
             collate_fn=dict(type='default_collate'),
             dataset=dict(type='gaia_ssl.ImageFolder', data_root=str(data), pipeline=[
                 dict(type='LoadImageFromFile'),
-                dict(type='ResizeEdge', scale=36, edge='short'),
+                dict(type='ResizeEdge', scale=36, edge='short', backend='pillow'),
                 dict(type='CenterCrop', crop_size=32),
                 dict(type='PackInputs'),
             ])),

@@ -88,7 +88,7 @@ def parse_arguments() -> argparse.Namespace:
                         "counts, its schedule in proportion (default: the config's)")
     parser.add_argument('--resolution', type=int, metavar='N',
                         help='side of the images in pixels, for batch norm, FLOPs and the configs of classification (default: '
-                        '224, or 32 for a supernet with the 3x3 stem)')
+                        'that of the training; if unknown 224, or 32 for a supernet with the 3x3 stem)')
     parser.add_argument('--max-images', type=int, default=1024, metavar='N',
                         help='images to recalibrate batch norm on, at most (default: %(default)s)')
     parser.add_argument('--work-dir', help='folder for everything (default: work_dirs/compare/TASK_ARCH)')
@@ -107,7 +107,7 @@ def comparison_table(comparison: Comparison) -> Table:
     for row in summary(comparison.table(), comparison.metrics).to_dict('records'):
         first = comparison.metrics[0]
         lead = '' if row['start'] == 'searched' else spread(row[f'{first} lead'], row[f'{first} lead std'], sign='+')
-        table.add_row(row['start'], row['arch'], f"{row['flops'] / 1e9:.2f}", f"{row['params'] / 1e6:.1f}", str(row['runs']),
+        table.add_row(row['start'], row['arch'], f"{row['flops'] / 1e9:#.3g}", f"{row['params'] / 1e6:#.3g}", str(row['runs']),
                       *(spread(row[name], row[f'{name} std']) for name in comparison.metrics), lead)
     table.caption = 'G: multiply-adds, M: parameters of the backbone'
     return table

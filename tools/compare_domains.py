@@ -17,6 +17,7 @@ from mmengine.config import Config
 from gaia_ssl import ArchSpace, cli
 from gaia_ssl.checkpoint import load_checkpoint
 from gaia_ssl.datasets import ImageFolder
+from gaia_ssl.engine.resolution import set_config_resolution
 from gaia_ssl.engine.run_search import SEARCH_FILES, check_search_config, run_search
 from gaia_ssl.errors import UserError
 from gaia_ssl.evaluation.arch_table import read_scores
@@ -49,7 +50,7 @@ def main() -> None:
         check_same_supernet(*paths)
     else:
         for path in paths:
-            ImageFolder(str(path))  # raises where there is no image
+            ImageFolder(str(path), **cli.file_choice(arguments).arguments())  # raises where there is no image
     out = Path(arguments.work_dir or (config.work_dir if config else 'work_dirs/compare_domains'))
     earlier = [f'{name}/{file}' for name in names if config is not None for file in SEARCH_FILES]
     claim_folder(out, *RESULTS, *earlier, resume=arguments.resume, overwrite=arguments.overwrite)
@@ -99,6 +100,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--scores', metavar='FILE', help='CSV file with columns arch and score: downstream scores on A')
     parser.add_argument('--archs', help="'all', a number to draw from each group, or a file (default: as the config says)")
     parser.add_argument('--num-images', type=int, metavar='N', help='search on so many images (default: as the config says)')
+    cli.add_files_arguments(parser, listed=False)
+    cli.add_resolution_argument(parser)
     parser.add_argument('--seed', type=int, default=0, metavar='N', help='of the bootstrap (default: %(default)s)')
     parser.add_argument('--resamples', type=int, default=1000, metavar='N', help='of the bootstrap (default: %(default)s)')
     parser.add_argument('--resume', action='store_true', help='go on with what the work dir holds')
@@ -123,6 +126,9 @@ def read_supernet(arguments: argparse.Namespace) -> tuple[Config, ArchSpace] | t
         return None, None
     config = cli.load_config(arguments)
     check_search_config(config, arguments.config)
+    cli.set_files(config, 'test_dataloader', cli.file_choice(arguments))
+    set_config_resolution(config, arguments.resolution, 'test_dataloader',
+                          keep_groups='test_cfg.group_edges' in (arguments.cfg_options or {}))
     return config, read_supernet_meta(load_checkpoint(arguments.checkpoint), arguments.checkpoint)['space']
 
 

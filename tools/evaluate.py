@@ -37,7 +37,8 @@ def main() -> None:
         raise UserError('--lr with several protocols that train: their learning rates differ; evaluate them one by one')
     cli.check_seeds(arguments.seeds)
     settings = JudgeSettings(arguments.resolution, arguments.k, arguments.small, arguments.epochs, arguments.batch_size,
-                             arguments.lr, arguments.head_lr_mult, arguments.calibration_images, arguments.max_unreadable)
+                             arguments.lr, arguments.head_lr_mult, arguments.calibration_images, arguments.max_unreadable,
+                             arguments.include, arguments.exclude)
     judge = Judge(arguments.checkpoint, arguments.data, settings, Arch.parse(arguments.arch) if arguments.arch else None,
                   arguments.val, arguments.workers)
     for protocol in arguments.protocol:
@@ -77,7 +78,9 @@ def parse_arguments() -> argparse.Namespace:
                         help='how much larger that of the head is (semi-1, semi-10)')
     parser.add_argument('-k', type=int, default=20, metavar='N', help='neighbours (default: %(default)s)')
     parser.add_argument('--resolution', type=int, metavar='N',
-                        help='side of the images in pixels (default: that of the export, or 224, or 32 with the 3x3 stem)')
+                        help='side of the images in pixels (default: that of the export or the training, or 224, or 32 with '
+                        'the 3x3 stem)')
+    cli.add_files_arguments(parser, listed=False)
     parser.add_argument('--calibration-images', type=int, default=1024, metavar='N',
                         help='images to calibrate batch norm on, at most (default: %(default)s); 0 keeps that of an export')
     parser.add_argument('--max-unreadable', type=float, default=0.01, metavar='SHARE',

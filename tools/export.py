@@ -40,8 +40,9 @@ def main() -> None:
     parser.add_argument('--group', help='whose winner, e.g. 3-4; may be left out where there is but one group')
     parser.add_argument('--features', choices=list(FEATURES), help='whose winner (default: of the features that the tasks use)')
     parser.add_argument('--resolution', type=int, metavar='N',
-                        help='side of the images in pixels, for batch norm and the configs of classification (default: 224, or '
-                        '32 for a supernet with the 3x3 stem)')
+                        help='side of the images in pixels, for batch norm and the configs of classification (default: that of '
+                        'the training; if unknown 224, or 32 for a supernet with the 3x3 stem)')
+    cli.add_files_arguments(parser)
     parser.add_argument('--batch-size', type=int, default=64, metavar='N', help='images a batch (default: %(default)s)')
     parser.add_argument('--max-images', type=int, default=1024, metavar='N',
                         help='images to use at most (default: %(default)s)')
@@ -67,7 +68,7 @@ def main() -> None:
     path = export_subnet(
         arguments.checkpoint, arch, own.images if own else arguments.images or arguments.data, arguments.out,
         arguments.resolution, arguments.batch_size, arguments.max_images, arguments.max_unreadable, tasks, winner,
-        names=own.names if own else None, formats=formats)
+        names=own.names if own else None, choice=cli.file_choice(arguments), formats=formats)
     console = PlainConsole()
     if tasks:
         console.print(summary_table([(task.name, len(task.data.classes), task.run) for task in tasks]))

@@ -23,6 +23,7 @@ from gaia_ssl.checkpoint import latest_checkpoint
 from gaia_ssl.config_file import write_config
 from gaia_ssl.datasets import ImageFolder
 from gaia_ssl.datasets.demo import generate_demo_data
+from gaia_ssl.datasets.file_choice import FileChoice
 from gaia_ssl.errors import UserError
 from gaia_ssl.export.detector_config import quick_mask_rcnn
 from gaia_ssl.export.hand_over import BACKBONE
@@ -40,7 +41,8 @@ RESOLUTION = 128
 GROUP = '70-100M'
 """Of the demo's own supernet; one inside a pretrained ResNet has groups of its own."""
 TASK = 'coco-mask-rcnn'
-SHOWN = ('(train)', '(val)', '(test)', 'settings for', 'Started from', ': rankme ', 'multiply-adds', 'minutes, by',
+SHOWN = (' images: ', 'not read:', 'as masks do',
+         '(train)', '(val)', '(test)', 'settings for', 'Started from', ': rankme ', 'multiply-adds', 'minutes, by',
          'archs/s', 'WARNING - unreadable', 'cannot read', 'calibrating', 'verified:', 'bbox_mAP')
 console = PlainConsole(100)
 
@@ -48,21 +50,26 @@ console = PlainConsole(100)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--data', metavar='DIR', help='a folder of your own images, without labels (default: demo scenes)')
+    cli.add_files_arguments(parser, listed=False)
     parser.add_argument('--start', metavar='FILE', help='a pretrained ResNet to start and to learn from, e.g. resnet50.pth')
     parser.add_argument('--work-dir', default='work_dirs/quickstart', help='where results go (default: %(default)s)')
     arguments = parser.parse_args()
 
+    choice = cli.file_choice(arguments)
+    if choice and not arguments.data:
+        raise UserError(f'{choice}: for images of your own; give --data, too')
     if arguments.data:
-        check_number(Path(arguments.data).expanduser())
+        check_number(Path(arguments.data).expanduser(), choice)
     start = time.monotonic()
     work = Path(arguments.work_dir).resolve()
     step(1, 'demo scenes with COCO annotations (20 seconds on two idle cores)')
     demo = generate_demo_data(work / 'demo_data', num_train=800, num_val=100, size=160)
     images = Path(arguments.data).expanduser().resolve() if arguments.data else demo / 'train2017'
-    console.print(f'{len(ImageFolder(str(images), pipeline=[]))} images in {images}')
+    for line in ImageFolder(str(images), pipeline=[], **choice.arguments()).described:
+        console.print(line, soft_wrap=True)
     start_file = Path(arguments.start).expanduser().resolve() if arguments.start else None
     run = work / f"{f'own_{images.name}' if arguments.data else 'demo'}{f'_from_{start_file.stem}' if start_file else ''}"
-    check_same_inputs(run, images, start_file)
+    check_same_inputs(run, images, start_file, choice)
 
     if start_file:
         step(2, f'let a supernet inside {start_file.name} learn from it on these images, without labels')
@@ -70,15 +77,15 @@ def main() -> None:
                       "then that of predictions of the source's: it may fall while subnets get better.")
     else:
         step(2, 'train one supernet on these images, without labels (2 to 3 minutes on two idle cores)')
-    supernet = train(run / 'supernet', images, start_file)
+    supernet = train(run / 'supernet', images, start_file, choice)
     step(3, 'score all of its subnets on these images, without labels'
          + ('' if start_file else ' (under a minute on two idle cores)'))
-    search(run / 'search', images, supernet, 'search_start.py' if start_file else 'search.py')
+    search(run / 'search', images, supernet, 'search_start.py' if start_file else 'search.py', choice)
     winners = read_winners(run / 'search')
     group = middle_group(winners) if start_file else GROUP
     [arch] = winners.loc[winners['group'] == group, 'arch']
     step(4, f'export the best of the group {group}, {arch}')
-    backbone = export(run / 'export', images, supernet, arch, demo)
+    backbone = export(run / 'export', images, supernet, arch, demo, choice)
     step(5, "fine-tune Mask R-CNN from it on the demo scenes, with mmdet's own tool (2 to 3 minutes on two idle cores)")
     metrics = fine_tune(run / 'detector', backbone.with_name(f'{TASK}_small.py'))
 
@@ -109,18 +116,18 @@ def step(number: int, text: str) -> None:
     console.print(f'\n[{number}/6] {text}', style='bold')
 
 
-def check_number(images: Path) -> None:
+def check_number(images: Path, choice: FileChoice) -> None:
     """Raise a UserError if there are too few images for one batch of the training."""
     batch = Config.fromfile(CONFIGS / 'train.py').train_dataloader.batch_size
-    found = len(ImageFolder(str(images), pipeline=[]))
+    found = len(ImageFolder(str(images), pipeline=[], **choice.arguments()))
     if found < batch:
         raise UserError(f'--data {images}: holds {found} images, and the quickstart learns from batches of {batch}; give more, '
                         'or take gaia-ssl train with --cfg-options train_dataloader.batch_size=…')
 
 
-def check_same_inputs(run: Path, images: Path, start_file: Path | None) -> None:
-    """A run belongs to one folder of images, and one start: refuse to go on with others of the same name."""
-    for name, given in (('images.txt', images), ('start.txt', start_file)):
+def check_same_inputs(run: Path, images: Path, start_file: Path | None, choice: FileChoice) -> None:
+    """A run belongs to one folder of images, start and choice of files: refuse to go on with others of the same name."""
+    for name, given in (('images.txt', images), ('start.txt', start_file), ('files.txt', choice)):
         note = run / name
         if note.is_file() and note.read_text() != str(given):
             raise UserError(f'{run} holds a run on {note.read_text()}; remove it or give another --work-dir')
@@ -129,7 +136,7 @@ def check_same_inputs(run: Path, images: Path, start_file: Path | None) -> None:
                 temporary.write_text(str(given))
 
 
-def train(folder: Path, images: Path, start_file: Path | None) -> Path:
+def train(folder: Path, images: Path, start_file: Path | None, choice: FileChoice) -> Path:
     """The supernet's last checkpoint, named in a file once the training has ended."""
     finished = folder / 'trained.txt'
     if not finished.is_file():
@@ -142,15 +149,16 @@ def train(folder: Path, images: Path, start_file: Path | None) -> Path:
             if not latest_checkpoint(folder):
                 start = ['--start', start_file, '--overwrite']
         call(folder, TOOLS / 'train.py', config, '--work-dir', folder, *start, *(['--amp'] if computes_bfloat16() else []),
-             '--data', images)
+             '--data', images, *choice.options())
         with atomic_path(finished) as temporary:
             temporary.write_text(Path(latest_checkpoint(folder)).name)
     return folder / finished.read_text()
 
 
-def search(folder: Path, images: Path, supernet: Path, config: str) -> None:
+def search(folder: Path, images: Path, supernet: Path, config: str, choice: FileChoice) -> None:
     if not (folder / 'best.json').is_file():
-        call(folder, TOOLS / 'search.py', CONFIGS / config, supernet, '--work-dir', folder, '--resume', '--data', images)
+        call(folder, TOOLS / 'search.py', CONFIGS / config, supernet, '--work-dir', folder, '--resume', '--data', images,
+             *choice.options())
 
 
 def middle_group(winners: pd.DataFrame) -> str:
@@ -158,11 +166,11 @@ def middle_group(winners: pd.DataFrame) -> str:
     return winners.sort_values('flops')['group'].iloc[len(winners) // 2]
 
 
-def export(folder: Path, images: Path, supernet: Path, arch: str, demo: Path) -> Path:
+def export(folder: Path, images: Path, supernet: Path, arch: str, demo: Path, choice: FileChoice) -> Path:
     backbone = folder / BACKBONE
     if not backbone.is_file():
         call(folder, TOOLS / 'export.py', supernet, arch, folder, '--for', TASK, '--small', '--data', demo, '--images', images,
-             '--resolution', RESOLUTION, '--max-images', 256, '--overwrite')
+             '--resolution', RESOLUTION, '--max-images', 256, '--overwrite', *choice.options())
     return backbone
 
 

@@ -1,6 +1,6 @@
 """Does similarity rank subnets as their downstream scores do?
 
-    gaia-ssl rank gaia_ssl::search/z_imagenet.py CHECKPOINT --data DIR --cfg-options test_dataloader.dataset.data_root=IMAGES
+    gaia-ssl rank gaia_ssl::search/z_imagenet.py CHECKPOINT --data DIR --images IMAGES
 
 Subnets are sampled uniformly, searched (similarity of each task) and scored on DIR, which holds train/ and val/, each with a
 folder a class; or the scores come from a CSV file, such as of your own detection runs. Spearman and Kendall correlations,
@@ -21,6 +21,7 @@ from mmengine.config import Config
 from gaia_ssl import Arch, cli
 from gaia_ssl.checkpoint import file_hash, load_checkpoint
 from gaia_ssl.datasets.center_crops import CenterCrops
+from gaia_ssl.engine.resolution import set_config_resolution
 from gaia_ssl.engine.run_search import SEARCH_FILES, check_search_config, run_search, space_groups
 from gaia_ssl.errors import UserError
 from gaia_ssl.evaluation.arch_table import read_scores
@@ -106,8 +107,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--scores', metavar='FILE', help='CSV file with columns arch and score, which also gives the archs')
     parser.add_argument('--ranking', metavar='FILE', help='ranking.csv of an earlier search, instead of searching')
     parser.add_argument('--num-images', type=int, metavar='N', help='search on so many images (default: as the config says)')
-    parser.add_argument('--resolution', type=int, metavar='N',
-                        help='side of the labelled images (default: test_cfg.resolution)')
+    parser.add_argument('--images', metavar='DIR', help='folder of images to search on, in place of the one in the config')
+    cli.add_files_arguments(parser, listed=False)
+    cli.add_resolution_argument(parser)
     parser.add_argument('--batch-size', type=int, default=64, metavar='N',
                         help='labelled images a batch (default: %(default)s)')
     parser.add_argument('--max-images', type=int, metavar='N', help='score on at most N images of train/ and N of val/')
@@ -142,6 +144,10 @@ def read_supernet(arguments: argparse.Namespace) -> tuple[Config, dict, dict] | 
         return None, None, None
     config = cli.load_config(arguments)
     check_search_config(config, arguments.config)
+    cli.set_data(config, 'test_dataloader', arguments.images, '--images')
+    cli.set_files(config, 'test_dataloader', cli.file_choice(arguments))
+    set_config_resolution(config, arguments.resolution, 'test_dataloader',
+                          keep_groups='test_cfg.group_edges' in (arguments.cfg_options or {}))
     checkpoint = load_checkpoint(arguments.checkpoint)
     return config, checkpoint, read_supernet_meta(checkpoint, arguments.checkpoint)
 
@@ -192,9 +198,10 @@ def choose_archs(own: pd.DataFrame | None, ranking: pd.DataFrame | None, config:
 def make_judge(arguments: argparse.Namespace, meta: dict, config: Config) -> SubnetJudge:
     """The judge on the images of ``--data``."""
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    resolution = arguments.resolution or config.test_cfg.get('resolution', 224)
+    resolution = config.test_cfg.get('resolution', 224)
     train, val = (CenterCrops(str(Path(arguments.data, split)), meta['mean'], meta['std'], meta['to_rgb'], resolution,
-                              arguments.batch_size, arguments.max_images, with_label=True, device=device)
+                              arguments.batch_size, arguments.max_images, with_label=True, device=device,
+                              choice=cli.file_choice(arguments))
                   for split in ('train', 'val'))
     train.keep = val.keep = 3 * resolution**2 * (len(train.indices) + len(val.indices)) <= KEEP_BYTES
     return SubnetJudge(train, val, arguments.score, arguments.k, arguments.seed)

@@ -17,6 +17,7 @@ from gaia_ssl.checkpoint import latest_checkpoint, load_checkpoint
 from gaia_ssl.engine.auto_settings import count_images, fill_auto, leaves_to_data
 from gaia_ssl.engine.build_runner import build_runner
 from gaia_ssl.engine.hooks.sandwich_sampler_hook import check_training
+from gaia_ssl.engine.resolution import set_config_resolution
 from gaia_ssl.engine.resume import check_resume, check_resumed_run
 from gaia_ssl.engine.start import check_load_from, set_start
 from gaia_ssl.errors import UserError
@@ -36,6 +37,8 @@ def main() -> None:
     parser.add_argument('--amp', action='store_true', help='mixed precision (bfloat16 on a CPU)')
     parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate to the total batch size')
     cli.add_data_argument(parser)
+    cli.add_files_arguments(parser)
+    cli.add_resolution_argument(parser)
     cli.add_runner_arguments(parser)
     arguments = parser.parse_args()
 
@@ -43,6 +46,8 @@ def main() -> None:
         raise UserError('--start and --resume: a resumed run has its weights already; leave one out')
     config = cli.load_config(arguments)
     cli.set_data(config, 'train_dataloader', arguments.data)
+    cli.set_files(config, 'train_dataloader', cli.file_choice(arguments))
+    set_config_resolution(config, arguments.resolution, 'train_dataloader')
     if config.get('resume') and not arguments.resume:
         arguments.resume = config.get('load_from') or 'auto'
     earlier = dict(resume=bool(arguments.resume), overwrite=arguments.overwrite)

@@ -9,7 +9,7 @@ test_dataloader = dict(
         type='gaia_ssl.ImageFolder',
         pipeline=[
             dict(type='LoadImageFromFile'),
-            dict(type='ResizeEdge', scale=256, edge='short'),
+            dict(type='ResizeEdge', scale=256, edge='short', backend='pillow'),
             dict(type='CenterCrop', crop_size=224),
             dict(type='PackInputs'),
         ]))

@@ -8,7 +8,7 @@ test_dataloader = dict(
     dataset=dict(
         pipeline=[
             dict(type='LoadImageFromFile'),
-            dict(type='ResizeEdge', scale=146, edge='short'),
+            dict(type='ResizeEdge', scale=146, edge='short', backend='pillow'),
             dict(type='CenterCrop', crop_size=128),
             dict(type='PackInputs'),
         ]))

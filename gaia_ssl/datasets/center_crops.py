@@ -11,7 +11,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from gaia_ssl.datasets.batches import evenly_spaced, in_batches
+from gaia_ssl.datasets.file_choice import ALL_FILES, FileChoice
 from gaia_ssl.datasets.image_folder import ImageFolder
+from gaia_ssl.datasets.resolution import short_edge
 from gaia_ssl.datasets.unreadable import UnreadableImages
 from gaia_ssl.errors import UserError
 from gaia_ssl.progress import Progress
@@ -19,10 +21,13 @@ from gaia_ssl.terminal import say
 
 
 def center_crop_pipeline(resolution: int) -> list[dict]:
-    """mmpretrain's usual evaluation pipeline: short edge to 8/7 of ``resolution``, then its central square."""
+    """mmpretrain's usual evaluation pipeline: short edge to 8/7 of ``resolution``, then its central square.
+
+    As in the exported configs and in training, Pillow resizes, which averages over what it leaves out.
+    """
     return [
         dict(type='LoadImageFromFile'),
-        dict(type='mmpretrain.ResizeEdge', scale=round(resolution * 8 / 7), edge='short'),
+        dict(type='mmpretrain.ResizeEdge', scale=short_edge(resolution), edge='short', backend='pillow'),
         dict(type='mmpretrain.CenterCrop', crop_size=resolution),
         dict(type='mmpretrain.PackInputs'),
     ]
@@ -46,11 +51,16 @@ class CenterCrops:
         max_images: Take so many images, evenly spaced over the sorted folder; None takes all.
         with_label: Whether each folder directly below is a class.
         names: Take only files of these names, without suffix; None takes all.
+        choice: Which files of the folder to take.
         max_unreadable: The share of unreadable images above which iteration ends in a UserError.
         keep: Keep the images in memory once they are read, at one byte a value: 150 KB each at 224 px.
         device: Where the batches go.
         num_workers: Processes that read images.
-        report: Where progress and unreadable paths are reported.
+        report: Where it is told which images there are, progress, and unreadable paths.
+        announce: Whether to tell the former.
+
+    Raises:
+        UserError: If there is no such image.
     """
 
     folder: str
@@ -62,15 +72,20 @@ class CenterCrops:
     max_images: int | None = None
     with_label: bool = False
     names: frozenset[str] | None = None
+    choice: FileChoice = ALL_FILES
     max_unreadable: float = 0.01
     keep: bool = False
     device: str = 'cpu'
     num_workers: int = 0
     report: Callable[[str], None] = say
+    announce: bool = True
 
     def __post_init__(self) -> None:
         check_sizes(self.resolution, self.batch_size, self.max_images)
-        self.dataset = ImageFolder(self.folder, with_label=self.with_label, pipeline=center_crop_pipeline(self.resolution))
+        self.dataset = ImageFolder(self.folder, with_label=self.with_label, pipeline=center_crop_pipeline(self.resolution),
+                                   **self.choice.arguments())
+        for line in self.dataset.described if self.announce else ():
+            self.report(line)
         chosen = [index for index in range(len(self.dataset)) if self.names is None or self._name(index) in self.names]
         if not chosen:
             names = self.names or ()

@@ -7,22 +7,20 @@ import os
 from mmpretrain.datasets.custom import find_folders
 
 from gaia_ssl.config_file import check_text
+from gaia_ssl.datasets.image_files import is_skipped
 from gaia_ssl.errors import UserError
 
 
 def class_folders(folder: str | os.PathLike) -> list[str]:
-    """Names of the classes, the folders directly below ``folder``, sorted.
+    """Names of the classes, the folders directly below ``folder`` but for hidden and system ones, sorted.
 
     Raises:
-        UserError: If the folder is missing, holds none, or one is hidden or has a name that a config cannot hold.
+        UserError: If the folder is missing, holds none, or one has a name that a config cannot hold.
     """
     folder = os.path.normpath(folder)
     if not os.path.isdir(folder):
         raise UserError(f'{folder}: no such folder; give labelled images as {folder}/CLASS/IMAGE')
-    classes = find_folders(folder)[0]
-    hidden = next((name for name in classes if name.startswith('.')), None)
-    if hidden:
-        raise UserError(f'{os.path.join(folder, hidden)}: mmpretrain takes every folder for a class, also this one; remove it')
+    classes = [name for name in find_folders(folder)[0] if not is_skipped(name)]
     for name in classes:
         check_text(name, f'a class in {folder}')
     if not classes:

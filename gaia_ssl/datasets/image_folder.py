@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os.path as osp
 import random
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -13,16 +13,19 @@ import cv2
 import numpy as np
 import torch
 from mmcv.transforms import LoadImageFromFile
-from mmengine import fileio
 from mmpretrain.datasets import CustomDataset
 from PIL import Image
 
 from gaia_ssl.datasets.classes import check_classes, class_folders
+from gaia_ssl.datasets.file_choice import FileChoice
+from gaia_ssl.datasets.image_files import describe_images, describe_masks, find_images
 from gaia_ssl.datasets.image_limits import depth_warning, too_large
 from gaia_ssl.errors import UserError
 from gaia_ssl.registry import DATASETS
 
-EXTENSIONS = ('.bmp', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp')
+EXTENSIONS = ('.bmp', '.gif', '.jfif', '.jp2', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tga', '.tif', '.tiff', '.webp')
+PILLOW_ONLY = ('.gif', '.tga')
+"""Of these, what OpenCV does not decode; of several frames the first is read."""
 
 # What mmcv's LoadImageFromFile raises on a file that is no image. With cv2: AssertionError where the decoder gave None
 # (truncated, not an image), cv2.error on a file of zero bytes. With pillow: OSError and SyntaxError (broken PNG).
@@ -44,13 +47,17 @@ class ImageFolder(CustomDataset):
     the transforms draw from generators seeded with ``seed``, and the global generators are left as they were: the
     sample depends on the pair alone, not on the worker, the batch, or whether the run was resumed.
 
+    Attributes:
+        described: Lines for the user: which images there are, what was not read and why, and what may be wrong with them.
+
     Args:
-        data_root: The folder, searched recursively in sorted order.
+        data_root: The folder, searched recursively in sorted order. Hidden and system folders are passed over.
         data_prefix: A folder inside ``data_root``.
         with_label: Whether each folder directly below is a class (for judging networks).
         extensions: Accepted file name endings, in lower or upper case.
+        include, exclude: Patterns of the files to read, and not to, see :class:`~gaia_ssl.datasets.file_choice.FileChoice`.
         **kwargs: Further arguments of :class:`mmpretrain.datasets.CustomDataset`: ``pipeline``, ``indices``, ``metainfo``,
-            ``ann_file`` (lines of a path in the folder, and with labels the number of its class), ...
+            ``ann_file`` (UTF-8, lines of a path in the folder, and with labels the number of its class), ...
 
     Raises:
         UserError: If the folder is missing or holds no image, its classes are not those of ``metainfo``, the list is missing or
@@ -67,7 +74,11 @@ class ImageFolder(CustomDataset):
                  data_prefix: str | dict = '',
                  with_label: bool = False,
                  extensions: Sequence[str] = EXTENSIONS,
+                 include: str | Sequence[str] = (),
+                 exclude: str | Sequence[str] = (),
                  **kwargs: Any) -> None:
+        self.described: list[str] = []
+        self.choice = FileChoice.of(dict(include=include, exclude=exclude, ann_file=kwargs.get('ann_file')))
         self._fitting = bytearray()
         self._too_large: dict[str, str] = {}
         if not (data_root or data_prefix):
@@ -81,37 +92,60 @@ class ImageFolder(CustomDataset):
 
     def load_data_list(self) -> list[dict]:
         """Return paths, and labels if asked, of the list ``ann_file`` or of the folder."""
-        try:
-            samples = super().load_data_list()
-        except FileNotFoundError as error:
-            raise UserError(f'ImageFolder: no such list of images: {self.ann_file}: tools/draw_split.py draws one') from error
-        except ValueError as error:  # in a line of the list
-            raise UserError(f'ImageFolder: {self.ann_file}: each line must be a path and the number of its class') from error
-        if not samples:
-            raise UserError(f'ImageFolder: {self.ann_file} lists no image')
+        samples = self._listed() if self.ann_file else self._found()
         if self.with_label and self.CLASSES is not None:
-            labels = {sample['gt_label'] for sample in samples}
+            labels = {label for _, label in samples}
             if unknown := labels - set(range(len(self.CLASSES))):
                 raise UserError(f'ImageFolder: {self.ann_file} names class {max(unknown)}, but there are {len(self.CLASSES)}, '
                                 'numbered from 0')
-        if told := depth_warning([sample['img_path'] for sample in samples]):
-            warnings.warn(told, stacklevel=2)
-        return samples
+        paths = [path for path, _ in samples]
+        full = [osp.join(self.img_prefix, path) for path in paths]
+        self.described.insert(0, describe_images(paths, self.ann_file or osp.normpath(self.img_prefix)))
+        self.described += filter(None, (describe_masks(paths), depth_warning(full)))
+        return [dict(img_path=path, gt_label=label) if self.with_label else dict(img_path=path)
+                for path, (_, label) in zip(full, samples, strict=True)]
 
-    def _find_samples(self) -> list:
-        """Return the relative paths (with labels: pairs of path and class), or raise UserError where there are none."""
+    def _listed(self) -> list[tuple[str, int]]:
+        """Relative or absolute paths and classes (-1 without labels) in the list."""
+        try:
+            with open(self.ann_file, encoding='utf-8-sig', errors='surrogateescape') as file:
+                lines = [line.strip() for line in file if line.strip()]
+        except OSError as error:
+            raise UserError(f'ImageFolder: no such list of images: {self.ann_file}: tools/draw_split.py draws one') from error
+        try:
+            pairs = [line.rsplit(' ', 1) if self.with_label else (line, -1) for line in lines]
+            samples = [(path, int(label)) for path, label in pairs]
+        except ValueError as error:
+            raise UserError(f'ImageFolder: {self.ann_file}: each line must be a path and the number of its class') from error
+        taken = [sample for sample in samples if self.choice.takes(sample[0])]
+        if not taken:
+            raise UserError(f'ImageFolder: {self.ann_file} lists no image' + (f' that {self.choice} takes' if samples else ''))
+        return taken
+
+    def _found(self) -> list[tuple[str, int]]:
+        """Relative paths and classes (-1 without labels) in the folder; UserError where there are none."""
         accepted = ', '.join(sorted(self.extensions))
-        if not fileio.isdir(self.img_prefix):
+        if not osp.isdir(self.img_prefix):
             raise UserError(f'ImageFolder: no such folder: {self.img_prefix}: give a folder of images ({accepted})')
+        found = find_images(self.img_prefix, self.extensions, self.choice)
+        samples = [(path, -1) for path in found.paths]
         if self.with_label:
             classes = class_folders(self.img_prefix)
             check_classes(classes, self.CLASSES or classes, f'ImageFolder: {self.img_prefix} and the config')
-        try:
-            return super()._find_samples()
-        except RuntimeError as error:  # CustomDataset found no file
+            self._metainfo['classes'] = tuple(classes)
+            labels = {name: number for number, name in enumerate(classes)}
+            of_class = [(path, labels[path.partition('/')[0]]) for path in found.paths if '/' in path]
+            samples = sorted(of_class, key=lambda sample: (sample[1], sample[0]))
+            if empty := sorted(set(classes) - {classes[label] for _, label in samples}):
+                self.described.append(f'no image of {len(empty)} of the {len(classes)} classes, first of all {empty[0]}')
+        if not samples:
             place = 'in the class folders of' if self.with_label else 'in'
+            chosen = f'; {found.left_out:,} are left out by {self.choice}' if found.left_out else ''
             raise UserError(f'ImageFolder: no image {place} {self.img_prefix}: accepted extensions are {accepted}, '
-                            'in lower or upper case') from error
+                            f'in lower or upper case{chosen}')
+        if told := found.not_read():
+            self.described.append(told)
+        return samples
 
     def __getitem__(self, index: int | tuple[int, int]) -> dict:
         """Return the sample of ``index``, or of ``(seed, index)``."""
@@ -157,7 +191,7 @@ class ImageFolder(CustomDataset):
         for transform in self.pipeline.transforms:
             if isinstance(transform, LoadImageFromFile):
                 try:
-                    sample = transform(sample)
+                    sample = _suited(transform, sample['img_path'])(sample)
                 except DECODING_ERRORS:
                     return None
                 if sample is None:
@@ -168,6 +202,15 @@ class ImageFolder(CustomDataset):
                 if sample is None:
                     raise RuntimeError(f'{type(transform).__name__} returned no sample for {path}')
         return sample
+
+
+def _suited(loader: LoadImageFromFile, path: str) -> LoadImageFromFile:
+    """``loader``, or its like that decodes what OpenCV does not."""
+    if not path.lower().endswith(PILLOW_ONLY):
+        return loader
+    loader = copy.copy(loader)
+    loader.imdecode_backend = 'pillow'
+    return loader
 
 
 def _note_unreadable(sample: dict, paths: tuple[str, ...]) -> dict:

@@ -7,7 +7,7 @@ import functools
 import os
 import pathlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from mmengine.device import get_device
 from gaia_ssl.checkpoint import file_hash, save_checkpoint
 from gaia_ssl.datasets.center_crops import CenterCrops
 from gaia_ssl.datasets.classes import common_classes
+from gaia_ssl.datasets.file_choice import FileChoice
 from gaia_ssl.datasets.fingerprint import images_fingerprint
 from gaia_ssl.engine.classifier_runs import set_batch_size, set_workers, train_and_test
 from gaia_ssl.errors import UserError
@@ -25,6 +26,7 @@ from gaia_ssl.evaluation.features import cached_features
 from gaia_ssl.evaluation.knn import check_neighbours
 from gaia_ssl.evaluation.splits import stratified_split, write_split
 from gaia_ssl.export import downstream_config_path, fill_classifier, read_subnet
+from gaia_ssl.export.calibration_files import set_patterns
 from gaia_ssl.export.schedule import scale_schedule
 from gaia_ssl.space import Arch
 from gaia_ssl.space.cost import RESOLUTIONS
@@ -47,7 +49,7 @@ class JudgeSettings:
     """How to judge; None leaves a protocol's config as it is.
 
     Args:
-        resolution: Side of the images in pixels; default that of the export, or 224 (32 with the 3x3 stem).
+        resolution: Side of the images in pixels; default that of the export or the training, or 224 (32 with the 3x3 stem).
         k: Neighbours of kNN.
         small: Take the configs' small variants.
         epochs: Length of the training, its schedule in proportion.
@@ -56,6 +58,7 @@ class JudgeSettings:
         head_lr_mult: Multiple of it for the head, semi-supervised.
         calibration_images: Images to calibrate batch norm on, at most; 0 keeps the statistics of an exported backbone.
         max_unreadable: The share of unreadable images to accept.
+        include, exclude: Patterns of the files to take, and not to.
     """
 
     resolution: int | None = None
@@ -67,6 +70,8 @@ class JudgeSettings:
     head_lr_mult: float | None = None
     calibration_images: int = 1024
     max_unreadable: float = 0.01
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         for name in ('resolution', 'epochs', 'batch_size', 'lr', 'head_lr_mult'):
@@ -104,6 +109,7 @@ class Judge:
         self.settings = settings
         self._checkpoint, self._data, self._val_name = checkpoint, data, val
         self._workers, self._report = workers, report
+        self._choice = FileChoice.of(dict(include=settings.include, exclude=settings.exclude))
         self._subnet, self.meta = read_subnet(checkpoint, arch)
         if not settings.calibration_images and 'calibration' not in self.meta:
             raise UserError(f"{checkpoint}: a supernet's batch norms have to be calibrated; give calibration images")
@@ -137,7 +143,7 @@ class Judge:
             self._subnet, self.meta = read_subnet(str(self._backbone))
             return
         if self.settings.calibration_images:
-            images = self._crops(self._train_folder, max_images=self.settings.calibration_images)
+            images = self._crops(self._train_folder, max_images=self.settings.calibration_images, announce=False)
             self._report(f'calibrating batch norm on {len(images.indices)} images of {images.folder}')
             calibrate_bn(self._subnet.to(get_device()), images)
             self.meta['calibration'] = dict(images=len(images.indices), batch_size=images.batch_size,
@@ -169,7 +175,7 @@ class Judge:
     def _crops(self, folder: str, **kwargs: Any) -> CenterCrops:
         return CenterCrops(folder, self.meta['mean'], self.meta['std'], self.meta['to_rgb'], self.resolution,
                            max_unreadable=self.settings.max_unreadable, device=get_device(), num_workers=self._workers,
-                           report=self._report, **kwargs)
+                           choice=self._choice, report=self._report, **kwargs)
 
     @functools.cached_property
     def _fingerprints(self) -> dict[str, str]:
@@ -202,6 +208,7 @@ class Judge:
         config = fill_classifier(config, self._backbone, self.meta, self._data, self.classes, self.resolution)
         for loader in (config.val_dataloader, config.test_dataloader):
             loader.dataset.data_prefix = self._val_name
+        set_patterns(config, self._choice)
         images = len(self.train.indices)
         if protocol in SHARES:
             indices = self._split(protocol, seed)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from mmengine.config import Config
 
 from gaia_ssl.datasets.classes import class_folders
+from gaia_ssl.datasets.resolution import set_resolution
 from gaia_ssl.errors import UserError
 from gaia_ssl.export.backbone_config import LOADERS, backbone_config, drop_helpers
 from gaia_ssl.space import Arch
@@ -50,15 +51,6 @@ def fill_classifier(config: Config, checkpoint: str | os.PathLike, meta: dict, d
         raise UserError('the number of classes is unknown; give the folder of the images, or the names of the classes')
     for evaluator in (config.val_evaluator, config.test_evaluator):
         evaluator.topk = tuple(k for k in evaluator.topk if k <= model.head.num_classes)
-    _set_resolution(config, resolution or meta['resolution'])
-    return config
-
-
-def _set_resolution(config: Config, resolution: int) -> None:
-    sizes = dict(RandomResizedCrop=('scale', resolution), ResizeEdge=('scale', round(resolution * 8 / 7)),
-                 CenterCrop=('crop_size', resolution))
     for name in LOADERS:
-        for transform in config[name].dataset.pipeline:
-            if transform['type'] in sizes:
-                key, size = sizes[transform['type']]
-                transform[key] = size
+        set_resolution(config[name].dataset.pipeline, resolution or meta['resolution'])
+    return config

@@ -88,7 +88,7 @@ class Comparison:
         self._checkpoint, self._source, self._gpus, self._report = checkpoint, source, gpus, report
         self._meta = meta = read_supernet_meta(load_checkpoint(checkpoint), checkpoint)
         self._calibration = {name: value for name, value in (calibration or {}).items() if value is not None}
-        self._calibration.setdefault('resolution', RESOLUTIONS[meta['stem_kernel']])
+        self._calibration.setdefault('resolution', meta.get('resolution', RESOLUTIONS[meta['stem_kernel']]))
         check_sizes(*map(self._calibration.get, ('resolution', 'batch_size', 'max_images')))
         meta['space'].check_fits(arch)
         self._cost = dict(resolution=self._calibration['resolution'], stem_kernel=meta['stem_kernel'])

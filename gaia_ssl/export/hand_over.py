@@ -12,9 +12,11 @@ import gaia_ssl
 from gaia_ssl.checkpoint import file_hash, load_checkpoint, save_checkpoint
 from gaia_ssl.config_file import write_config
 from gaia_ssl.datasets.center_crops import CenterCrops
+from gaia_ssl.datasets.file_choice import ALL_FILES, FileChoice
 from gaia_ssl.datasets.fingerprint import images_fingerprint
 from gaia_ssl.errors import UserError
 from gaia_ssl.evaluation import calibrate_bn
+from gaia_ssl.export.calibration_files import choose_files, set_patterns
 from gaia_ssl.export.formats import FORMATS, write_formats
 from gaia_ssl.export.model_card import model_card
 from gaia_ssl.export.tasks import TASKS, PreparedTask
@@ -34,7 +36,8 @@ CARD = 'README.md'
 def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLike, resolution: int | None = None,
                   batch_size: int = 64, max_images: int = 1024, max_unreadable: float = 0.01,
                   tasks: Sequence[PreparedTask] = (), winner: Winner | None = None, names: frozenset[str] | None = None,
-                  formats: Sequence[str] = ('safetensors', ), report: Callable[[str], None] = say) -> pathlib.Path:
+                  choice: FileChoice = ALL_FILES, formats: Sequence[str] = ('safetensors', ),
+                  report: Callable[[str], None] = say) -> pathlib.Path:
     """Extract a subnet, recalibrate its batch norms on the given images, verify it, and write it with the tasks' configs.
 
     Args:
@@ -43,14 +46,16 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
         images: Folder of images for the calibration.
         out: Folder to write into: ``backbone.pth``, a file a format, a config a task, and ``README.md``. An earlier export
             in it is replaced whole.
-        resolution: Side of the images in pixels, for the calibration and the configs of classification; default 224, or 32
-            for a backbone with the 3x3 stem.
+        resolution: Side of the images in pixels, for the calibration and the configs of classification; default that
+            of the training, or where it is not known 224, or 32 for a backbone with the 3x3 stem.
         batch_size: Images a batch of the calibration.
         max_images: Images to calibrate on, at most.
         max_unreadable: The share of unreadable images to accept.
         tasks: What the backbone is for.
         winner: The search's result, if ``arch`` is from one.
         names: Calibrate only on files of these names, without suffix; None takes all.
+        choice: Which files of the folder; without any, those that the search or else the training took, see
+            :func:`~gaia_ssl.export.calibration_files.choose_files`.
         formats: Further forms of the backbone, see :func:`gaia_ssl.export.write_formats`.
         report: Where lines for the user go.
 
@@ -67,12 +72,18 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
     subnet = extract_subnet(supernet, arch)
     path = pathlib.Path(out).resolve() / BACKBONE
     normalisation = {name: supernet_meta[name] for name in ('mean', 'std', 'to_rgb')}
-    resolution = RESOLUTIONS[supernet.stem_kernel] if resolution is None else resolution
+    if resolution is None:
+        resolution = supernet_meta.get('resolution', RESOLUTIONS[supernet.stem_kernel])
     described = dict(arch=str(arch), stem_kernel=supernet.stem_kernel, resolution=resolution, **normalisation)
     configs = {task.name: task.fill(path, described) for task in tasks}  # before long work starts: they may not fit
 
+    recorded = (winner.search, 'the search') if winner else (supernet_meta, 'the training')
+    choice = choose_files(choice, recorded[0].get('files'), recorded[1], images, report)
+    for task in tasks:
+        if task.data.images == images:
+            set_patterns(configs[task.name], choice)
     crops = CenterCrops(images, **normalisation, resolution=resolution, batch_size=batch_size, max_images=max_images,
-                        names=names, max_unreadable=max_unreadable, report=report)
+                        names=names, choice=choice, max_unreadable=max_unreadable, report=report)
     report(f'calibrating batch norm on {len(crops.indices)} images of {images}')
     calibrate_bn(subnet, crops)
     probe = next(iter(crops))[:8]
@@ -92,7 +103,7 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
         source=pathlib.Path(checkpoint).name,
         source_sha256=file_hash(checkpoint),
         calibration=dict(images=len(crops.indices), batch_size=batch_size, resolution=resolution,
-                         images_sha256=images_fingerprint(crops.paths, images, report)),
+                         images_sha256=images_fingerprint(crops.paths, images, report), files=choice.arguments()),
         verification=dict(largest_relative_difference=difference),
         search=None if winner is None else winner.to_dict(),
         gaia_ssl_version=gaia_ssl.__version__,

@@ -36,7 +36,7 @@ backbone=dict(type='gaia_ssl.SubnetResNet', arch='{arch}', stem_kernel={stem_ker
 _TASK = """
 ## {name}
 
-{classes} classes, {images:,} training images; {run.iterations:,} iterations of {run.total_batch} images ({run.processes} x
+{classes}, {images:,} training images; {run.iterations:,} iterations of {run.total_batch} images ({run.processes} x
 {run.batch_size}), {run.optimizer}, learning rate {run.lr:g}. In this folder:
 
 ```bash
@@ -104,8 +104,9 @@ def _commands(task: PreparedTask) -> str:
         train = (f'bash "$TOOLS"/dist_train.sh {task.name}.py {run.processes} {work_dir}\n'
                  '# or on one GPU, the learning rate scaled to its batch:\n'
                  f'{train} --cfg-options auto_scale_lr.enable=True')
-    return _TASK.format(name=task.name, toolbox=task.task.toolbox, classes=len(task.data.classes), images=task.data.num_images,
-                        run=run, train=train)
+    count = len(task.data.classes)
+    return _TASK.format(name=task.name, toolbox=task.task.toolbox, classes=f"{count} class{'es' * (count != 1)}",
+                        images=task.data.num_images, run=run, train=train)
 
 
 def _versions() -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from gaia_ssl.checkpoint import file_hash
 from gaia_ssl.errors import UserError
 from gaia_ssl.files import read_json
-from gaia_ssl.models.checkpoint_values import is_number
+from gaia_ssl.models.checkpoint_values import is_file_choice, is_number
 from gaia_ssl.search.task import TASKS
 from gaia_ssl.space import Arch
 
@@ -30,7 +30,8 @@ def _is_count(value: object) -> bool:
     return value is None or (type(value) is int and value >= 0)
 
 
-_SEARCH = dict(checkpoint_sha256=(_is_text, 'a text'), images=(_is_count, 'a count'), resolution=(_is_count, 'a count'))
+_SEARCH = dict(checkpoint_sha256=(_is_text, 'a text'), images=(_is_count, 'a count'), resolution=(_is_count, 'a count'),
+               files=(lambda value: value is None or is_file_choice(value), 'a choice of files'))
 _SCORES = dict(arch=(_is_text, 'a text'), similarity=(is_number, 'a finite number'), tied=(_is_count, 'a count'),
                low=(lambda value: value is None or is_number(value), 'a finite number'),
                high=(lambda value: value is None or is_number(value), 'a finite number'))

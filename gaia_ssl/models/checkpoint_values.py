@@ -28,6 +28,15 @@ def _are_three_numbers(value: object) -> bool:
     return isinstance(value, list | tuple) and len(value) == 3 and all(map(is_number, value))
 
 
+def is_file_choice(value: object) -> bool:
+    """Whether ``value`` is what :meth:`gaia_ssl.datasets.file_choice.FileChoice.arguments` gives."""
+    if not isinstance(value, dict) or not value.keys() <= {'include', 'exclude', 'ann_file'}:
+        return False
+    patterns = [value.get(name, []) for name in ('include', 'exclude')]
+    return isinstance(value.get('ann_file', ''), str) and all(
+        isinstance(each, list) and all(isinstance(pattern, str) and pattern for pattern in each) for each in patterns)
+
+
 _RULES: dict[str, tuple[Callable[[Any], bool], str]] = dict(
     method=(lambda value: isinstance(value, str) and value.isidentifier() and len(value) <= 64, 'the name of a class'),
     stem_kernel=(lambda value: type(value) is int and value in RESOLUTIONS, ' or '.join(map(str, RESOLUTIONS))),
@@ -36,6 +45,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = dict(
     to_rgb=(lambda value: isinstance(value, bool), 'True or False'),
     resolution=(lambda value: type(value) is int and 1 <= value <= 65536, 'a number of pixels'),
     arch=(lambda value: isinstance(value, str), 'a text'),
+    files=(is_file_choice, 'a choice of files'),
 )
 
 

@@ -15,6 +15,8 @@ from gaia_ssl.space import ArchSpace
 LARGEST = 10**6
 """No width or depth of a network exceeds it."""
 _KEYS = ('method', 'stem_kernel', 'mean', 'std', 'to_rgb')
+_OPTIONAL = ('resolution', 'files')
+"""What training adds: see :func:`gaia_ssl.engine.training_images.images_of`."""
 
 
 def supernet_meta(model: Supernet) -> dict[str, Any]:
@@ -28,6 +30,8 @@ def supernet_meta(model: Supernet) -> dict[str, Any]:
 
 def read_supernet_meta(checkpoint: dict[str, Any], path: str) -> dict[str, Any]:
     """The description inside a supernet's checkpoint, its ``space`` as an :class:`ArchSpace`.
+
+    Where training noted them, ``resolution`` and ``files`` are among it.
 
     Raises:
         UserError: If there is none, or an entry is of another type or out of range.
@@ -43,8 +47,9 @@ def read_supernet_meta(checkpoint: dict[str, Any], path: str) -> dict[str, Any]:
             raise UserError(f'a dimension of it exceeds {LARGEST}')
     except (TypeError, UserError) as error:
         raise UserError(f'{path}: the search space in it is broken ({str(error)[:300]})') from error
-    check_described(meta, _KEYS, path)
-    return {**{name: meta[name] for name in _KEYS}, 'space': space}
+    keys = (*_KEYS, *(name for name in _OPTIONAL if name in meta))
+    check_described(meta, keys, path)
+    return {**{name: meta[name] for name in keys}, 'space': space}
 
 
 def check_supernet(checkpoint: dict[str, Any], path: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gaia_ssl.datasets.file_choice import FileChoice
 from gaia_ssl.errors import UserError
 from gaia_ssl.files import atomic_path, read_json
 from gaia_ssl.search.html_report import write_html_report
@@ -64,8 +65,8 @@ def write_outcome(folder: pathlib.Path, selection: Selection, scores: NodeScores
     plot_pareto(ranking, labels, folder / 'pareto.png', resolution)
     checkpoint = os.fspath(found['checkpoint'])
     latency = f"; latency: {found['latency']}" if found['latency'] else ''
-    export = ['gaia-ssl', 'export', checkpoint, '{arch}', '--data', os.fspath(found['data']), '--resolution',
-              str(resolution), 'work_dirs/export']
+    export = ['gaia-ssl', 'export', checkpoint, '{arch}', '--data', os.fspath(found['data']),
+              *FileChoice.of(found.get('files')).options(), '--resolution', str(resolution), 'work_dirs/export']
     write_html_report(
         folder / 'report.html', ranking, labels, winners, resolution, title=f'Subnets of {os.path.basename(checkpoint)}',
         subtitle=f"{len(ranking):,} archs scored on {found['images']:,} images in {found['dtype']}{latency}",

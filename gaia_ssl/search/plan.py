@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from gaia_ssl.checkpoint import file_hash
 from gaia_ssl.datasets.batches import evenly_spaced, in_even_batches
+from gaia_ssl.datasets.file_choice import ALL_FILES
 from gaia_ssl.datasets.fingerprint import images_fingerprint
 from gaia_ssl.errors import UserError
 from gaia_ssl.search.measures.between_images import CELLS
@@ -58,6 +59,14 @@ class ImageBatches:
     def paths(self) -> list[str]:
         """Of all images."""
         return [self._dataset.get_data_info(index)['img_path'] for index in self.indices]
+
+    def described(self) -> list[str]:
+        """Lines for the user: which images there are."""
+        return getattr(self._dataset, 'described', [])
+
+    def files(self) -> dict[str, Any]:
+        """The choice of files in the folder, in plain values; empty for all."""
+        return getattr(self._dataset, 'choice', ALL_FILES).arguments()
 
     def folder(self) -> str:
         """Where the images are."""

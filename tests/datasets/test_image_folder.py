@@ -10,11 +10,13 @@ from mmcv.transforms import BaseTransform
 from mmengine.dataset import default_collate
 from mmengine.registry import DATASETS, init_default_scope
 from mmengine.runner import Runner
+from PIL import Image
 from torch.utils.data import DataLoader
 
 from gaia_ssl.datasets import ImageFolder, SeededSampler
 from gaia_ssl.errors import UserError
 from tests import tiny
+from tests.datasets.conftest import photo
 
 PLAIN = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
 DAMAGED = ('a/00_truncated.jpg', 'a/0_zero_bytes.jpg', 'b/4_truncated.png', 'b/7_text.jpg')  # see conftest.py
@@ -75,6 +77,48 @@ def test_folder_per_class(folder):
 
 def test_data_prefix_is_inside_data_root(folder):
     assert len(ImageFolder(str(folder), data_prefix='b', pipeline=PLAIN)) == 3
+
+
+@pytest.mark.parametrize('kind, suffix', [('JPEG', 'jfif'), ('GIF', 'gif'), ('JPEG2000', 'jp2'), ('TGA', 'TGA')])
+def test_rarer_formats(tmp_path, kind, suffix):
+    """Read as the same picture that Pillow reads."""
+    photo(0).save(tmp_path / f'x.{suffix}', kind)
+    sample = ImageFolder(str(tmp_path), pipeline=PLAIN)[0]
+    expected = np.array(Image.open(tmp_path / f'x.{suffix}').convert('RGB'))
+    assert sample['data_samples'].unreadable == ()
+    assert np.abs(sample['inputs'].numpy()[::-1].transpose(1, 2, 0).astype(int) - expected).max() <= 2
+
+
+def test_patterns(folder):
+    dataset = ImageFolder(str(folder), include=['a/*', '*.webp'], exclude='*.png', pipeline=PLAIN)
+    found = relative([dataset.get_data_info(i)['img_path'] for i in range(len(dataset))], folder)
+    assert found == ['a/0.jpg', 'a/deep/3.JPEG', 'b/4.WebP']
+    assert dataset.described == [f'3 images: 1 .jpg, 1 .jpeg, 1 .webp in {folder}',
+                                 'not read: 1 .txt (of no suffix that is read); 4 images (by --include and --exclude)']
+    with pytest.raises(UserError, match=r"no image in .*; 7 are left out by --include '\*.bmp'"):
+        ImageFolder(str(folder), include='*.bmp', pipeline=PLAIN)
+
+
+def test_a_list(folder, tmp_path):
+    """With a byte order mark, blank lines, Windows' line ends, spaces in a name, and a full path."""
+    (folder / 'a' / '0.jpg').rename(folder / 'a' / 'my photo 0.jpg')
+    listed = tmp_path / 'list.txt'
+    listed.write_bytes(f'\ufeffa/my photo 0.jpg\r\n\r\n{folder}/b/4.WebP\r\n  \na/1_gray.png'.encode())
+    dataset = ImageFolder(str(folder), ann_file=str(listed), exclude='*_gray.png', pipeline=PLAIN)
+    assert [dataset[index]['data_samples'].img_path for index in range(len(dataset))] == [
+        f'{folder}/a/my photo 0.jpg', f'{folder}/b/4.WebP']
+    assert dataset.described == [f'2 images: 1 .jpg, 1 .webp in {listed}']
+    with pytest.raises(UserError, match=r"lists no image that .*--include '\*.gif'"):
+        ImageFolder(str(folder), ann_file=str(listed), include='*.gif', pipeline=PLAIN)
+
+
+def test_a_class_without_images_and_files_of_no_class(folder):
+    (folder / 'c').mkdir()
+    (folder / '.Trash-0').mkdir()
+    (folder / '0.jpg').write_bytes((folder / 'a' / '0.jpg').read_bytes())
+    dataset = ImageFolder(str(folder), with_label=True, pipeline=PLAIN)
+    assert dataset.CLASSES == ('a', 'b', 'c') and len(dataset) == 7
+    assert 'no image of 1 of the 3 classes, first of all c' in dataset.described
 
 
 def test_home_directory_is_expanded(folder, monkeypatch):

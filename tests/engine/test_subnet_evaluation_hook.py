@@ -191,3 +191,18 @@ def test_two_processes_do_not_wait_for_ever(tmp_path, classes):
     assert result.returncode == 0, result.stderr
     assert history(tmp_path)['epoch'].tolist() == [0, 0, 1, 1, 2, 2]
     assert history(tmp_path)['std'].notna().all()
+
+
+def test_by_default_it_judges_at_what_is_trained(tmp_path, classes):
+    """At the side of the views, on files that the training's patterns take."""
+    hook = judge(classes, val=None, archs=[], resolution=None)
+    runner = make_runner(tmp_path / 'judged', hook, options={'train_dataloader.dataset.exclude': ['light/*', '00[0-3].*']})
+    shrunk = runner.cfg.train_dataloader.dataset.pipeline[1].transforms[0][0]
+    assert shrunk.type == 'RandomResizedCrop'
+    shrunk.scale = 24
+    hook.before_train(runner)
+    assert hook.images.resolution == 24 and len(hook.images.dataset) == 8
+    assert next(iter(hook.images)).shape[1:] == (3, 24, 24)
+    named = judge(classes, val=None, archs=[], exclude='dark/*')
+    named.before_train(runner)
+    assert named.images.resolution == 32 and len(named.images.dataset) == 12

@@ -60,7 +60,7 @@ def test_a_list_of_missing_files(root, listed):
     refused(SEMI, root, 'no such list of images')
 
 
-def test_a_hidden_folder(root):
-    for split in ('train', 'val'):
-        (root / split / '.ipynb_checkpoints').mkdir()
-    refused(TASK, root, 'ipynb_checkpoints: mmpretrain takes every folder for a class, also this one; remove it')
+def test_hidden_and_system_folders_are_no_classes(root):
+    for split, name in (('train', '.ipynb_checkpoints'), ('val', '@eaDir')):
+        (root / split / name).mkdir()
+    assert read(TASK, root).classes == ('blue', 'green', 'red')

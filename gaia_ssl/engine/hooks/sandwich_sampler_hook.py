@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 
 from gaia_ssl.datasets.image_folder import seeded_generators
 from gaia_ssl.engine.hooks.supernet_of import supernet_of
+from gaia_ssl.engine.training_images import images_of
 from gaia_ssl.engine.unwrap import unwrapped
 from gaia_ssl.errors import UserError
 from gaia_ssl.models.algorithms import Supernet
@@ -45,7 +46,7 @@ class SandwichSamplerHook(Hook):
         if broken:
             raise UserError(f'not saved at iteration {runner.iter}: {broken[0]} and {len(broken) - 1} more are not finite; '
                             'lower the learning rate or clip gradients, and --resume from the last checkpoint')
-        checkpoint['meta']['gaia_ssl'] = supernet_meta(supernet_of(runner, self))
+        checkpoint['meta']['gaia_ssl'] = supernet_meta(supernet_of(runner, self)) | images_of(runner)
 
 
 def check_training(runner: Runner) -> None:

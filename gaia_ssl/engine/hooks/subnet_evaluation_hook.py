@@ -11,7 +11,9 @@ from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from gaia_ssl.datasets.center_crops import CenterCrops
+from gaia_ssl.datasets.file_choice import FileChoice
 from gaia_ssl.engine.hooks.supernet_of import supernet_of
+from gaia_ssl.engine.training_images import images_of
 from gaia_ssl.errors import UserError
 from gaia_ssl.evaluation.judge_history import JudgeHistory
 from gaia_ssl.evaluation.subnet_judge import find_collapse, judge_subnet
@@ -39,7 +41,8 @@ class SubnetEvaluationHook(Hook):
         by_epoch: Whether ``interval`` counts epochs; say False where the training does not.
         archs: Further subnets, on the space's grid or not.
         num_images, num_val_images: So many of each folder, evenly spaced; None takes all. They stay in memory.
-        resolution: Side of the images in pixels.
+        resolution: Side of the images in pixels; default that of the training's views, or 224 where no transform tells it.
+        include, exclude: Patterns of the files to take and to leave out; default those of the training's images.
         batch_size: Images a batch.
         k: Neighbours of the kNN.
         min_rankme, min_std: Below either a subnet has collapsed. Of a ResNet with random weights the std is about 0.4.
@@ -63,7 +66,9 @@ class SubnetEvaluationHook(Hook):
                  archs: Sequence[str] = (),
                  num_images: int | None = 1024,
                  num_val_images: int | None = 1024,
-                 resolution: int = 224,
+                 resolution: int | None = None,
+                 include: str | Sequence[str] | None = None,
+                 exclude: str | Sequence[str] | None = None,
                  batch_size: int = 64,
                  k: int = 20,
                  min_rankme: float = 2.0,
@@ -76,8 +81,10 @@ class SubnetEvaluationHook(Hook):
         self.by_epoch = by_epoch
         self.archs = [archs] if isinstance(archs, str) else list(archs)
         self.num_images, self.num_val_images = num_images, num_val_images
-        self.crops: dict[str, Any] = dict(resolution=resolution, batch_size=batch_size, with_label=val is not None,
-                          max_unreadable=max_unreadable, keep=True)
+        self.resolution = resolution
+        self.files = {name: value for name, value in (('include', include), ('exclude', exclude)) if value is not None}
+        self.crops: dict[str, Any] = dict(batch_size=batch_size, with_label=val is not None, max_unreadable=max_unreadable,
+                                          keep=True)
         self.k = k
         self.bounds = dict(min_rankme=min_rankme, min_std=min_std)
 
@@ -110,8 +117,11 @@ class SubnetEvaluationHook(Hook):
 
     def _open_images(self, model: Supernet, runner: Runner) -> None:
         """On all processes alike, so that none waits for one that an error has stopped."""
-        meta = supernet_meta(model)
-        crops = dict(self.crops, mean=meta['mean'], std=meta['std'], to_rgb=meta['to_rgb'], report=runner.logger.info)
+        meta, trained = supernet_meta(model), images_of(runner)
+        files = {name: value for name, value in trained.get('files', {}).items() if name != 'ann_file'}
+        crops = dict(self.crops, mean=meta['mean'], std=meta['std'], to_rgb=meta['to_rgb'], report=runner.logger.info,
+                     resolution=self.resolution or trained.get('resolution', 224),
+                     choice=FileChoice.of({**files, **self.files}))
         self.images = CenterCrops(self.train, max_images=self.num_images, **crops)
         self.labelled: dict[str, Any] = {}
         if self.val is not None:

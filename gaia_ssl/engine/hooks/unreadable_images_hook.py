@@ -1,4 +1,4 @@
-"""Report the image files that cannot be decoded, and stop where there are too many."""
+"""Report which images are trained on and which cannot be decoded, and stop where there are too many of these."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gaia_ssl.registry import HOOKS
 
 @HOOKS.register_module()
 class UnreadableImagesHook(Hook):
-    """Logs each file that :class:`gaia_ssl.datasets.ImageFolder` had to replace, once, and their number at the end.
+    """Logs which files there are; each that :class:`gaia_ssl.datasets.ImageFolder` had to replace, once; and their number.
 
     Args:
         max_unreadable: The share of unreadable files in the data set above which the run stops with a UserError.
@@ -25,7 +25,9 @@ class UnreadableImagesHook(Hook):
         self.interval = interval
 
     def before_train(self, runner: Runner) -> None:
-        """Start an empty list for the training data set."""
+        """Tell of the training data set, and start an empty list for it."""
+        for line in getattr(runner.train_dataloader.dataset, 'described', ()):
+            runner.logger.info(line)
         self._images = UnreadableImages(self.max_unreadable, total=len(runner.train_dataloader.dataset))
         self._pending: list[str] = []
 

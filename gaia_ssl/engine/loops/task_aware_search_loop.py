@@ -135,6 +135,8 @@ class TaskAwareSearchLoop(BaseLoop):
 
     def run(self) -> dict[str, float]:
         """Search; returns the similarity of each task's and group's winner, e.g. ``{'c2-c5/3-4G': -0.012}``."""
+        for line in self.batches.described():
+            self.runner.logger.info(line)
         self.dtype = dtype = self._agree_on_dtype()
         if dtype == 'float32':
             torch.backends.cudnn.allow_tf32 = False  # which has bfloat16's precision, roughly
@@ -187,6 +189,7 @@ class TaskAwareSearchLoop(BaseLoop):
         return dict(
             checkpoint=self.checkpoint,
             data=self.batches.folder(),
+            files=self.batches.files(),
             measures={task: measure_for(task, self.measure) for task in self.tasks},
             **settings,
             budgets=[str(budget) for budget in self.budgets],
