@@ -121,7 +121,7 @@ def shared_parts(space: ArchSpace) -> dict:
     return dict(
         neck=dict(type='mmpretrain.MoCoV2Neck', in_channels=space.max.out_channels[-1], hid_channels=2048, out_channels=128),
         head=dict(type='mmpretrain.ContrastiveHead', loss=dict(type='mmpretrain.CrossEntropyLoss'), temperature=0.2),
-        data_preprocessor=dict(type='mmpretrain.SelfSupDataPreprocessor'))
+        data_preprocessor=dict(type='gaia_ssl.ViewPreprocessor'))
 
 
 def optim_wrapper(model: torch.nn.Module, dtype: str) -> OptimWrapper:

@@ -1,4 +1,7 @@
-"""Which number format pays on this machine."""
+"""Which number format pays on this machine, and what float32 means on a GPU."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -9,3 +12,20 @@ def computes_bfloat16() -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = torch.cpu.get_capabilities()
     return any(capabilities.get(name, False) for name in ('amx_bf16', 'avx512_bf16', 'bf16'))
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """In here (or in a function it decorates), float32 on a GPU is float32.
+
+    Else torch lets convolutions round their inputs to TF32, of 11 significant bits in place of 24. On CPUs nothing changes.
+    """
+    settings = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = [each.allow_tf32 for each in settings]
+    try:
+        for each in settings:
+            each.allow_tf32 = False
+        yield
+    finally:
+        for each, allowed in zip(settings, before, strict=True):
+            each.allow_tf32 = allowed

@@ -1,3 +1,4 @@
+import os
 import random
 
 import numpy as np
@@ -8,6 +9,17 @@ from mmengine.registry import DefaultScope
 from gaia_ssl import ArchSpace
 
 torch.set_num_threads(1)  # the networks are so small that more threads only wait for each other
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hide GPUs: the bits that tests compare are the CPU's. Those that are marked ``gpu`` run alone, by ``-m gpu``."""
+    if config.option.markexpr != 'gpu':
+        os.environ['CUDA_VISIBLE_DEVICES'] = ''
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker('gpu') and not torch.cuda.is_available():
+        pytest.skip('needs a GPU, and -m gpu')
 
 
 @pytest.fixture(autouse=True)

@@ -34,7 +34,7 @@ EDGES = (1.1e6, 2e6, 3e6, 4.1e6)
 
 NECK = dict(type='mmpretrain.MoCoV2Neck', hid_channels=16, out_channels=8, with_avg_pool=True)
 HEAD = dict(type='mmpretrain.ContrastiveHead', loss=dict(type='mmpretrain.CrossEntropyLoss'), temperature=0.2)
-PREPROCESSOR = dict(type='mmpretrain.SelfSupDataPreprocessor', mean=[123.675, 116.28, 103.53],
+PREPROCESSOR = dict(type='gaia_ssl.ViewPreprocessor', mean=[123.675, 116.28, 103.53],
                     std=[58.395, 57.12, 57.375], to_rgb=True)
 
 

@@ -113,6 +113,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--batch-size', type=int, default=64, metavar='N',
                         help='labelled images a batch (default: %(default)s)')
     parser.add_argument('--max-images', type=int, metavar='N', help='score on at most N images of train/ and N of val/')
+    parser.add_argument('--workers', type=int, default=2, metavar='N',
+                        help='processes that read labelled images (default: %(default)s)')
     parser.add_argument('-k', type=int, default=20, metavar='N', help='neighbours of knn (default: %(default)s)')
     parser.add_argument('--seed', type=int, default=0, metavar='N', help='of all that is drawn (default: %(default)s)')
     parser.add_argument('--resamples', type=int, default=1000, metavar='N', help='of the bootstrap (default: %(default)s)')
@@ -133,6 +135,8 @@ def parse_arguments() -> argparse.Namespace:
     arguments.measures = list(dict.fromkeys(arguments.measures or []))
     if arguments.num < MIN_ARCHS:
         raise UserError(f'--num is {arguments.num}; a rank correlation needs {MIN_ARCHS} subnets or more, and 50 to say much')
+    if arguments.workers < 0:
+        raise UserError(f'--workers is {arguments.workers}; give 0 or more')
     if arguments.resamples < 1 or arguments.seed < 0:
         raise UserError(f'--resamples is {arguments.resamples} and --seed {arguments.seed}; give 1 or more, and 0 or more')
     return arguments
@@ -201,7 +205,7 @@ def make_judge(arguments: argparse.Namespace, meta: dict, config: Config) -> Sub
     resolution = config.test_cfg.get('resolution', 224)
     train, val = (CenterCrops(str(Path(arguments.data, split)), meta['mean'], meta['std'], meta['to_rgb'], resolution,
                               arguments.batch_size, arguments.max_images, with_label=True, device=device,
-                              choice=cli.file_choice(arguments))
+                              num_workers=arguments.workers, choice=cli.file_choice(arguments))
                   for split in ('train', 'val'))
     train.keep = val.keep = 3 * resolution**2 * (len(train.indices) + len(val.indices)) <= KEEP_BYTES
     return SubnetJudge(train, val, arguments.score, arguments.k, arguments.seed)

@@ -22,6 +22,7 @@ from gaia_ssl.engine.resume import check_resume, check_resumed_run
 from gaia_ssl.engine.start import check_load_from, set_start
 from gaia_ssl.errors import UserError
 from gaia_ssl.files import check_folder, claim_folder
+from gaia_ssl.precision import computes_bfloat16
 from gaia_ssl.terminal import say
 
 CHECKPOINTS = ('epoch_*.pth', 'iter_*.pth', 'best_*.pth')
@@ -34,7 +35,7 @@ def main() -> None:
                         help='go on from CHECKPOINT, or from the latest one in the work dir')
     parser.add_argument('--start', metavar='FILE',
                         help='start from a pretrained ResNet: a checkpoint, torchvision://resnet50, or an address')
-    parser.add_argument('--amp', action='store_true', help='mixed precision (bfloat16 on a CPU)')
+    parser.add_argument('--amp', action='store_true', help='mixed precision: bfloat16, or float16 on a GPU without it')
     parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate to the total batch size')
     cli.add_data_argument(parser)
     cli.add_files_arguments(parser)
@@ -71,7 +72,8 @@ def main() -> None:
         if cli.is_first_process():
             say(f'settings for {images:,} images: ' + ', '.join(f'{key}={value}' for key, value in filled.items()))
     if arguments.amp:
-        config.optim_wrapper.type = 'AmpOptimWrapper' if has_cuda() else 'gaia_ssl.AutocastOptimWrapper'
+        float16 = has_cuda() and not computes_bfloat16()
+        config.optim_wrapper.type = 'AmpOptimWrapper' if float16 else 'gaia_ssl.AutocastOptimWrapper'
     if arguments.auto_scale_lr:
         if not config.get('auto_scale_lr', {}).get('base_batch_size'):
             raise UserError('--auto-scale-lr: the config does not say for which batch its learning rate is; add '

@@ -7,7 +7,7 @@ type, _scope_ = 'config', 'mmpretrain'
 
 model = dict(
     data_preprocessor=dict(
-        type='SelfSupDataPreprocessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True),
+        type='gaia_ssl.ViewPreprocessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True),
     backbone=dict(
         type='gaia_ssl.DynamicResNet',
         space=dict(

@@ -7,6 +7,7 @@ from fvcore.nn.precise_bn import update_bn_stats
 from torch import Tensor, nn
 
 from gaia_ssl.errors import UserError
+from gaia_ssl.precision import full_float32
 
 
 class Batches(Protocol):
@@ -19,6 +20,7 @@ class Batches(Protocol):
         ...
 
 
+@full_float32()
 def calibrate_bn(module: nn.Module, batches: Batches) -> None:
     """Set every running mean and variance to the pooled ones over all of ``batches``; the module ends in eval mode.
 

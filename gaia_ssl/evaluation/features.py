@@ -14,9 +14,11 @@ from torch import Tensor, nn
 
 from gaia_ssl.datasets.center_crops import CenterCrops
 from gaia_ssl.files import atomic_path
+from gaia_ssl.precision import full_float32
 
 
 @torch.no_grad()
+@full_float32()
 def pooled_features(net: nn.Module, batches: Iterable[Tensor]) -> np.ndarray:
     """Average-pooled C5 of each image, ``(N, channels)``.
 

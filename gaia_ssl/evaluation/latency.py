@@ -24,6 +24,7 @@ from torch import nn
 from gaia_ssl.allocator import keep_freed_memory
 from gaia_ssl.errors import UserError
 from gaia_ssl.models import SubnetResNet
+from gaia_ssl.precision import full_float32
 from gaia_ssl.progress import Progress
 from gaia_ssl.space import Arch, ArchSpace, LatencyTable
 from gaia_ssl.space.cost import EXPANSION, feature_sizes
@@ -74,7 +75,7 @@ def measure_latency(space: ArchSpace, stem_kernel: int = 7, device: str = 'cpu',
     milliseconds = {block: float(np.median(samples[block])) for block in blocks_of_space(space)}
     return LatencyTable(milliseconds, dict(
         device=bench.device_name(), device_type=bench.device.type, threads=bench.threads, batch_size=batch_size,
-        resolution=resolution, dtype=dtype, channels_last=True, torch=torch.__version__,
+        resolution=resolution, dtype=dtype, tf32=False, channels_last=True, torch=torch.__version__,
         date=datetime.date.today().isoformat(), repeats=repeats, spread=_spread(samples), stem_kernel=stem_kernel,
         space=space.to_dict()))
 
@@ -215,13 +216,13 @@ class _Bench:
 
     @contextlib.contextmanager
     def ready(self) -> Iterator[None]:
-        """No gradients, the threads asked for, memory kept, and torch's random state as before."""
+        """No gradients, no TF32, the threads asked for, memory kept, and torch's random state as before."""
         before = torch.get_num_threads()
         if self.device.type == 'cpu':
             keep_freed_memory()
         try:
             torch.set_num_threads(self.threads)
-            with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            with torch.no_grad(), torch.random.fork_rng(devices=[]), full_float32():
                 yield
         finally:
             torch.set_num_threads(before)

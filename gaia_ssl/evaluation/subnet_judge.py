@@ -17,6 +17,7 @@ from gaia_ssl.evaluation.knn import knn_accuracy
 from gaia_ssl.models import extract_subnet
 from gaia_ssl.models.algorithms import Supernet
 from gaia_ssl.models.dynamic import DynamicBatchNorm1d, DynamicSyncBatchNorm
+from gaia_ssl.precision import full_float32
 from gaia_ssl.space import Arch
 
 MEASURES = dict(
@@ -55,7 +56,7 @@ def judge_subnet(model: Supernet,
     """
     device = next(model.parameters()).device
     with (seeded_generators(0), torch.random.fork_rng(devices=[device] if device.type == 'cuda' else []),
-          torch.autocast(device.type, enabled=False)):
+          torch.autocast(device.type, enabled=False), full_float32()):
         network = _Subnet(model, arch).to(device)
         calibrate_bn(network, batches)
         features, embeddings = network.encode(batches)

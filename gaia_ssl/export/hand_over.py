@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Callable, Sequence
 
 import torch
+from mmengine.device import get_device
 
 import gaia_ssl
 from gaia_ssl.checkpoint import file_hash, load_checkpoint, save_checkpoint
@@ -83,10 +84,11 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
         if task.data.images == images:
             set_patterns(configs[task.name], choice)
     crops = CenterCrops(images, **normalisation, resolution=resolution, batch_size=batch_size, max_images=max_images,
-                        names=names, choice=choice, max_unreadable=max_unreadable, report=report)
+                        names=names, choice=choice, max_unreadable=max_unreadable, device=get_device(), report=report)
     report(f'calibrating batch norm on {len(crops.indices)} images of {images}')
-    calibrate_bn(subnet, crops)
-    probe = next(iter(crops))[:8]
+    calibrate_bn(subnet.to(crops.device), crops)
+    subnet.cpu()
+    probe = next(iter(crops))[:8].cpu()
     with torch.no_grad():
         finite = all(torch.isfinite(features).all() for features in subnet(probe))
     if not finite:

@@ -158,7 +158,7 @@ def test_a_check_elsewhere_or_of_another_space_is_refused(table):
         check_latency(table, tiny.SPACE, num_archs=0)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+@pytest.mark.gpu
 @pytest.mark.parametrize('dtype', ['float32', 'bfloat16', 'float16'])
 def test_on_the_gpu(dtype):
     table = measure(device='cuda', dtype=dtype)

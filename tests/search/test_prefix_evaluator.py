@@ -129,7 +129,7 @@ def test_only_the_path_is_in_memory():
     assert len(alive) > 5 and min(alive) >= 1 and max(alive) <= 8
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+@pytest.mark.gpu
 @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
 def test_on_the_gpu(dtype):
     model, images, archs = tiny.supernet().cuda(), tiny.images(4).cuda(), list(tiny.SPACE)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
 import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import barrier, is_distributed, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
+from torch import distributed
 
 from gaia_ssl.datasets.center_crops import CenterCrops
 from gaia_ssl.datasets.file_choice import FileChoice
@@ -23,6 +25,8 @@ from gaia_ssl.registry import HOOKS
 from gaia_ssl.space import Arch, ArchSpace
 
 HISTORY = 'subnets.csv'
+PATIENCE = datetime.timedelta(days=7)
+"""How long processes wait for the one that judges; those of NCCL would end the run after ten minutes."""
 
 
 @HOOKS.register_module()
@@ -32,7 +36,8 @@ class SubnetEvaluationHook(Hook):
     See :func:`gaia_ssl.evaluation.judge_subnet` for the measures. They go to the log, to the Runner's visualizer as
     ``knn/max``, ``std/32-48x2-…`` and so on, and into the work folder: ``subnets.csv``, with which a resumed run goes
     on, and ``subnets.png``. A subnet that collapses, or is no longer finite, is named in a warning. The training goes on
-    as it would without this hook, to the bit. The main process judges, others wait.
+    as it would without this hook, to the bit. The main process judges, others wait. Images are read by as many workers as the
+    training's.
 
     Args:
         train: Folder of images to recalibrate batch norm on and to embed, in any tree; with ``val``, a folder a class.
@@ -96,6 +101,8 @@ class SubnetEvaluationHook(Hook):
         model = supernet_of(runner, self)
         self.subnets = name_subnets(model.backbone.space, self.archs)
         self._open_images(model, runner)
+        # Of gloo on any device, for the patience.
+        self._waiting = distributed.new_group(backend='gloo', timeout=PATIENCE) if is_distributed() else None
         self.history = JudgeHistory(pathlib.Path(runner.work_dir) / HISTORY, until=runner.iter)
         if (runner.epoch if self.by_epoch else runner.iter) % self.interval == 0:
             self._judge(runner, runner.epoch, runner.iter)
@@ -121,7 +128,7 @@ class SubnetEvaluationHook(Hook):
         files = {name: value for name, value in trained.get('files', {}).items() if name != 'ann_file'}
         crops = dict(self.crops, mean=meta['mean'], std=meta['std'], to_rgb=meta['to_rgb'], report=runner.logger.info,
                      resolution=self.resolution or trained.get('resolution', 224),
-                     choice=FileChoice.of({**files, **self.files}))
+                     choice=FileChoice.of({**files, **self.files}), num_workers=runner.train_dataloader.num_workers)
         self.images = CenterCrops(self.train, max_images=self.num_images, **crops)
         self.labelled: dict[str, Any] = {}
         if self.val is not None:
@@ -146,7 +153,7 @@ class SubnetEvaluationHook(Hook):
         """Judge all subnets on the main process, unless it has been done."""
         if is_main_process() and not self.history.has(iteration):
             self._judge_all(runner, epoch, iteration)
-        barrier()
+        barrier(self._waiting)
 
     def _judge_all(self, runner: Runner, epoch: int, iteration: int) -> None:
         when = f'epoch {epoch}' if self.by_epoch else f'iteration {iteration}'

@@ -22,7 +22,7 @@ from gaia_ssl.engine.unwrap import unwrapped
 from gaia_ssl.errors import UserError
 from gaia_ssl.models.algorithms import SupernetDistill
 from gaia_ssl.models.supernet_meta import check_supernet, supernet_meta
-from gaia_ssl.precision import computes_bfloat16
+from gaia_ssl.precision import computes_bfloat16, full_float32
 from gaia_ssl.progress import Progress
 from gaia_ssl.registry import LOOPS
 from gaia_ssl.search.journal import ScoreJournal
@@ -133,13 +133,12 @@ class TaskAwareSearchLoop(BaseLoop):
                             f'more in each, but one has {smallest} of {self.batches.num_images}: raise '
                             'test_dataloader.batch_size, give more images, or take test_cfg.measure=paper')
 
+    @full_float32()
     def run(self) -> dict[str, float]:
         """Search; returns the similarity of each task's and group's winner, e.g. ``{'c2-c5/3-4G': -0.012}``."""
         for line in self.batches.described():
             self.runner.logger.info(line)
         self.dtype = dtype = self._agree_on_dtype()
-        if dtype == 'float32':
-            torch.backends.cudnn.allow_tf32 = False  # which has bfloat16's precision, roughly
         if self.reference == 'teacher':
             self.model.frozen_teacher.load()
         self._load_weights()

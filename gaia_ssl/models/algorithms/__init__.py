@@ -7,8 +7,9 @@ from gaia_ssl.models.algorithms.distill import SupernetDistill
 from gaia_ssl.models.algorithms.moco import SupernetMoCo
 from gaia_ssl.models.algorithms.ressl import SupernetReSSL
 from gaia_ssl.models.algorithms.supernet import Supernet
+from gaia_ssl.models.algorithms.view_preprocessor import ViewPreprocessor
 
 __all__ = [
     'SandwichDistributedDataParallel', 'Supernet', 'SupernetBYOL', 'SupernetDenseCL', 'SupernetDistill', 'SupernetMoCo',
-    'SupernetReSSL'
+    'SupernetReSSL', 'ViewPreprocessor'
 ]

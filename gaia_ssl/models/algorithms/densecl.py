@@ -58,7 +58,7 @@ class SupernetDenseCL(SupernetMoCo):
         loss = self.contrast(queries, targets['keys'])
         matched = torch.einsum('nds,ndt->nst', dense_queries, targets['dense_keys']).amax(dim=2)
         negatives = torch.einsum('nds,dk->nsk', dense_queries, self.queue2)
-        dense_loss = self.head.loss(matched.reshape(-1, 1), negatives.flatten(0, 1))
+        dense_loss = self.tell_apart(matched.reshape(-1, 1), negatives.flatten(0, 1))
         return (1 - self.loss_lambda) * loss + self.loss_lambda * dense_loss
 
     def finish_step(self, targets: Targets) -> None:

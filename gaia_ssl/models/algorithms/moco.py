@@ -46,7 +46,12 @@ class SupernetMoCo(Supernet):
         """InfoNCE of unit ``queries`` ``(N, D)`` for their ``keys`` ``(N, D)`` against the queue."""
         positives = torch.einsum('nd,nd->n', queries, keys)[:, None]
         negatives = torch.einsum('nd,dk->nk', queries, self.queue)
-        return self.head.loss(positives, negatives)
+        return self.tell_apart(positives, negatives)
+
+    def tell_apart(self, positives: Tensor, negatives: Tensor) -> Tensor:
+        """The head's loss of cosines ``(N, 1)`` and ``(N, K)``; what it makes for that, it makes on their device."""
+        with positives.device:
+            return self.head.loss(positives, negatives)
 
     def finish_step(self, targets: Targets) -> None:
         """The step's keys enter the queue."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 from mmengine.dist import all_gather, get_rank, get_world_size
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from gaia_ssl.errors import UserError
 
@@ -36,11 +36,26 @@ class ShuffleBN:
             norm.splits = self._splits if world == 1 else 1
         if world == 1:
             return encode(images)
-        joint = torch.cat(all_gather(images))
-        encoded = all_gather(encode(joint[get_rank()::world].contiguous()))
+        encoded = all_gather(encode(_exchange(images, get_rank(), world)))
         return torch.stack(encoded, dim=1).flatten(0, 1)
 
     @staticmethod
     def own(joint: Tensor) -> Tensor:
         """This process's part of what :meth:`__call__` returned."""
         return joint.chunk(get_world_size())[get_rank()]
+
+
+def _exchange(images: Tensor, rank: int, world: int) -> Tensor:
+    """Every ``world``-th image of the joint batch, beginning with the ``rank``-th: as many as the ``(N, …)`` of this process.
+
+    They travel in plain layout, as not every back end heeds strides, and come out channels-last.
+    """
+    def taken(by: int, of: int) -> slice:
+        return slice((by - of * len(images)) % world, None, world)
+
+    parts = [images[taken(other, rank)] for other in range(world)]
+    received = torch.empty(images.shape, dtype=images.dtype, device=images.device)
+    distributed.all_to_all_single(
+        received, torch.cat(parts).contiguous(), input_split_sizes=list(map(len, parts)),
+        output_split_sizes=[len(range(len(images))[taken(rank, other)]) for other in range(world)])
+    return received.contiguous(memory_format=torch.channels_last) if images.dim() == 4 else received

@@ -38,7 +38,7 @@ class Supernet(BaseSelfSupervisor):
             (the paper's Table 8, where it does worse; one teacher forward an arch).
         teacher_momentum: The share of itself that the teacher keeps in an update, e.g. 0.999.
         final_teacher_momentum: Where the momentum ends on a cosine over the whole training; default: it stays.
-        data_preprocessor: As in mmpretrain (``SelfSupDataPreprocessor``).
+        data_preprocessor: :class:`ViewPreprocessor`, or mmpretrain's ``SelfSupDataPreprocessor``.
     """
 
     centres_embeddings = False
@@ -123,7 +123,7 @@ class Supernet(BaseSelfSupervisor):
             model: This module or the DDP wrapper around it.
 
         Returns:
-            Detached losses: ``loss`` (their sum), ``loss_max``, ``loss_random_1``, …
+            Detached losses, on the CPU: ``loss`` (their sum), ``loss_max``, ``loss_random_1``, …
 
         Raises:
             UserError: If a loss is not finite; the weights are then those of the last good step.
@@ -147,7 +147,7 @@ class Supernet(BaseSelfSupervisor):
                 loss = model(views, taught[-1], mode='loss')
             losses[f'loss_{name}'] = loss.detach()
             if last:
-                self._check_finite(losses)
+                losses = self._finite(losses)
                 optim_wrapper.update_params(loss)
             else:
                 # Not optim_wrapper.backward, which would count as a step of gradient accumulation.
@@ -192,13 +192,16 @@ class Supernet(BaseSelfSupervisor):
         # Convolutions follow the layout of their input; this one is the fastest, on CPUs and in mixed precision on GPUs.
         return [view.contiguous(memory_format=torch.channels_last) for view in views]
 
-    def _check_finite(self, losses: dict[str, Tensor]) -> None:
-        values = torch.stack(list(losses.values())).tolist()
+    def _finite(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The losses on the CPU, all checked: the one time in a step that the host waits for the device."""
+        on_cpu = torch.stack(list(losses.values())).cpu()
+        values = on_cpu.tolist()
         if not all(map(math.isfinite, values)):
             named = zip(self.sandwich.items(), values, strict=True)
             each = ', '.join(f'{name} {arch}: {value:g}' for (name, arch), value in named)
             raise UserError(f'the loss is not finite at iteration {self.iteration} ({each}); '
                             'lower the learning rate or clip gradients, and --resume from the last checkpoint')
+        return dict(zip(losses, on_cpu.unbind(), strict=True))
 
 
 def _deal(taught: list[Targets]) -> Targets:

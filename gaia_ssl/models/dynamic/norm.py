@@ -6,9 +6,10 @@ own statistics, and export recalibrates.
 
 import torch
 from mmengine.dist import get_world_size
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.distributed.nn.functional import all_reduce
 from torch.nn import functional as F
+from torch.nn.modules._functions import SyncBatchNorm as sync_batch_norm
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from gaia_ssl.models.dynamic.slicing import leading
@@ -17,6 +18,8 @@ from gaia_ssl.registry import MODELS
 
 class _DynamicBatchNorm:
     """The forward of a batch norm that uses as many leading channels as its input has.
+
+    ``num_batches_tracked`` stays 0: nobody reads it, and on a GPU each count would be an operator of its own.
 
     Attributes:
         splits: In training, normalise the batch in so many parts, each by its own statistics ("split BN").
@@ -34,8 +37,6 @@ class _DynamicBatchNorm:
     def _normalise(self, x: Tensor) -> Tensor:
         weight, bias, mean, var = self._leading(x.size(1))
         batch_statistics = self.training or mean is None
-        if self.training and mean is not None:
-            self.num_batches_tracked.add_(1)
         return F.batch_norm(x, mean, var, weight, bias, batch_statistics, self.momentum, self.eps)
 
     def _leading(self, channels: int) -> list[Tensor | None]:
@@ -58,7 +59,8 @@ class DynamicSyncBatchNorm(_DynamicBatchNorm, _BatchNorm):
     """Synchronised batch norm on the leading channels, on any device (``nn.SyncBatchNorm`` refuses the CPU).
 
     In training with several processes, mean and variance are those of all processes' samples, weighted by their
-    number; otherwise it is ordinary batch norm. It is no ``nn.SyncBatchNorm``, which mmengine would replace by a static
+    number; otherwise it is ordinary batch norm. On CUDA torch's own function does it, which keeps nothing but its input for
+    the backward pass. It is no ``nn.SyncBatchNorm``, which mmengine would replace by a static
     batch norm in a run of one process.
     """
 
@@ -71,6 +73,9 @@ class DynamicSyncBatchNorm(_DynamicBatchNorm, _BatchNorm):
             return super().forward(x)
         self._check_input_dim(x)
         weight, bias, running_mean, running_var = self._leading(x.size(1))
+        if x.is_cuda:
+            return sync_batch_norm.apply(x, weight, bias, running_mean, running_var, self.eps, self.momentum,
+                                         distributed.group.WORLD, get_world_size())
         dims = [dim for dim in range(x.dim()) if dim != 1]
         shape = [1, -1] + [1] * (x.dim() - 2)
         values = x.float()
@@ -81,7 +86,6 @@ class DynamicSyncBatchNorm(_DynamicBatchNorm, _BatchNorm):
         var = all_reduce((values - mean.view(shape)).square().sum(dims)) / count
         if running_mean is not None:
             with torch.no_grad():
-                self.num_batches_tracked.add_(1)
                 running_mean.lerp_(mean, self.momentum)
                 running_var.lerp_(var * count / (count - 1), self.momentum)
         scale = weight * torch.rsqrt(var + self.eps)

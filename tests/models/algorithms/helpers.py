@@ -23,7 +23,7 @@ TEMPERATURE = 0.2
 NECK = dict(type='mmpretrain.MoCoV2Neck', hid_channels=24, out_channels=8, with_avg_pool=True)
 HEAD = dict(type='mmpretrain.ContrastiveHead', loss=dict(type='mmpretrain.CrossEntropyLoss'), temperature=TEMPERATURE)
 MEAN, STD = [100., 110., 120.], [50., 60., 70.]
-PREPROCESSOR = dict(type='mmpretrain.SelfSupDataPreprocessor', mean=MEAN, std=STD, to_rgb=True)
+PREPROCESSOR = dict(type='gaia_ssl.ViewPreprocessor', mean=MEAN, std=STD, to_rgb=True)
 
 
 MLP = dict(type='mmpretrain.NonLinearNeck', hid_channels=16, out_channels=8, num_layers=2, with_bias=True, with_last_bn=False,
