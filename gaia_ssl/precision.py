@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -20,7 +21,7 @@ def full_float32() -> Iterator[None]:
 
     Else torch lets convolutions round their inputs to TF32, of 11 significant bits in place of 24. On CPUs nothing changes.
     """
-    settings = torch.backends.cudnn, torch.backends.cuda.matmul
+    settings: tuple[Any, ...] = torch.backends.cudnn, torch.backends.cuda.matmul  # torch types neither
     before = [each.allow_tf32 for each in settings]
     try:
         for each in settings:

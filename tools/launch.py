@@ -1,6 +1,8 @@
 """torchrun, but where processes fail, the first one's line is the last one, not followed by forty of the launcher's.
 
-    python tools/launch.py --nproc_per_node=8 --standalone tools/train.py CONFIG --launcher pytorch      # options: torchrun --help
+    python tools/launch.py --nproc_per_node=8 --standalone tools/train.py CONFIG --launcher pytorch
+
+Options before the script are torchrun's.
 """
 
 import logging
@@ -14,7 +16,7 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.run import parse_args, run
 
-from gaia_ssl.cli import LAUNCHER, RESUME
+from gaia_ssl.cli.ends import LAUNCHER, RESUME
 
 
 def main() -> None:

@@ -117,7 +117,7 @@ def _clone(tensor: Tensor, memo: dict) -> Tensor:
 
 
 def to_fake(model: nn.Module) -> nn.Module:
-    """``model``, built on any device, with fake CUDA tensors in place of its parameters and buffers; inside :func:`fake_cuda`."""
+    """``model`` with fake CUDA tensors in place of its parameters and buffers; inside :func:`fake_cuda`."""
     model._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype, device='cuda'))
     if hasattr(model, '_set_device'):  # mmengine's models tell their preprocessors
         model._set_device(torch.device('cuda'))

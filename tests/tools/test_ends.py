@@ -9,6 +9,7 @@ import time
 import pytest
 
 from gaia_ssl import cli
+from gaia_ssl.cli.ends import _explained
 from tests import tiny
 
 SMALL = '4-4x1-8x1-8x1-16x1'
@@ -91,7 +92,7 @@ def test_a_process_that_waits_for_others_ends_at_sigterm(rank, status, said):
     ('unable to allocate shared memory(shm) for file </torch_1_2_3>: No space left on device (28)', True),
     ('out of resource: shared memory, Required: 147456, Hardware limit: 101376. Reducing block sizes may help.', False)])
 def test_whose_shared_memory(text, of_shm):
-    assert cli._explained(RuntimeError(text)).startswith('/dev/shm') == of_shm
+    assert _explained(RuntimeError(text)).startswith('/dev/shm') == of_shm
 
 
 @pytest.mark.parametrize('limit, form', [(40_000, 'safetensors'), (63_000, 'safetensors'), (80_000, 'torch')])
