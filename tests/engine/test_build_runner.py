@@ -1,5 +1,6 @@
 """What a run tells: little on the terminal, all in its log."""
 
+import logging
 import warnings
 
 from mmengine.config import Config
@@ -12,6 +13,7 @@ from tests import tiny
 def test_a_quiet_start_and_a_whole_log(tmp_path, capfd):
     config = Config.fromfile(tiny.write_config(tmp_path / 'tiny.py', tiny.photos(tmp_path / 'data', 16), epochs=1))
     config.work_dir = str(tmp_path / 'run')
+    logging.captureWarnings(False)  # as in a new process
     capfd.readouterr()
     runner = build_runner(config)
     runner.train()
