@@ -28,8 +28,8 @@ from mmengine.utils import get_installed_path
 
 from gaia_ssl.allocator import keep_freed_memory
 from gaia_ssl.config_file import check_text
-from gaia_ssl.datasets.file_choice import FileChoice
 from gaia_ssl.errors import UserError
+from gaia_ssl.file_choice import FileChoice
 from gaia_ssl.files import DISK_FULL
 from gaia_ssl.mim_folder import mim_folder
 from gaia_ssl.terminal import one_line, worth_showing

@@ -7,8 +7,8 @@ import dataclasses
 import os
 from collections.abc import Iterable, Iterator, Sequence
 
-from gaia_ssl.datasets.file_choice import FileChoice
 from gaia_ssl.errors import UserError
+from gaia_ssl.file_choice import FileChoice
 
 SYSTEM_FOLDERS = frozenset(('@eadir', 'lost+found', '__macosx', '$recycle.bin', '#recycle', 'system volume information'))
 """What file servers and systems put among a user's folders, in lower case."""

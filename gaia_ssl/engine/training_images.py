@@ -6,8 +6,8 @@ from typing import Any
 
 from mmengine.runner import Runner
 
-from gaia_ssl.datasets.file_choice import FileChoice
 from gaia_ssl.datasets.resolution import resolution_of
+from gaia_ssl.file_choice import FileChoice
 
 
 def images_of(runner: Runner) -> dict[str, Any]:

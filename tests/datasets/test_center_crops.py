@@ -7,8 +7,8 @@ from PIL import Image
 
 from gaia_ssl.datasets import ImageFolder
 from gaia_ssl.datasets.center_crops import CenterCrops, center_crop_pipeline
-from gaia_ssl.datasets.file_choice import FileChoice
 from gaia_ssl.datasets.resolution import set_resolution
+from gaia_ssl.file_choice import FileChoice
 from tests import tiny
 
 

@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from gaia_ssl.datasets.file_choice import FileChoice
 from gaia_ssl.datasets.image_files import describe_images, describe_masks, find_images
 from gaia_ssl.errors import UserError
+from gaia_ssl.file_choice import FileChoice
 
 SUFFIXES = ('.jpg', '.png')
 
