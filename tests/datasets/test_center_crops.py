@@ -60,7 +60,7 @@ def test_one_resize_everywhere(tmp_path):
         set_resolution(pipeline, 64)
         same = seen.setdefault(str([dict(step, type=step['type'].removeprefix('mmpretrain.')) for step in pipeline]), name)
         if same != name:
-            features[name] = features[same]
+            features[name], contrast[name] = features[same], contrast[same]
             continue
         with DefaultScope.overwrite_default_scope('mmpretrain'), torch.no_grad():
             images = ImageFolder(str(tmp_path), pipeline=pipeline)
