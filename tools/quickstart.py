@@ -23,11 +23,11 @@ from gaia_ssl.checkpoint import latest_checkpoint
 from gaia_ssl.config_file import write_config
 from gaia_ssl.datasets import ImageFolder
 from gaia_ssl.datasets.demo import generate_demo_data
-from gaia_ssl.datasets.file_choice import FileChoice
 from gaia_ssl.errors import UserError
 from gaia_ssl.export.detector_config import quick_mask_rcnn
 from gaia_ssl.export.hand_over import BACKBONE
 from gaia_ssl.export.toolbox import read_metrics, tool
+from gaia_ssl.file_choice import FileChoice
 from gaia_ssl.files import atomic_path
 from gaia_ssl.logged_process import run_logged
 from gaia_ssl.precision import computes_bfloat16

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gaia_ssl.cli.cfg_options import CfgOptions
-from gaia_ssl.datasets.file_choice import FileChoice
 from gaia_ssl.errors import UserError
+from gaia_ssl.file_choice import FileChoice
 
 CONFIG_HELP = 'config file; gaia_ssl::FOLDER/NAME.py is one that comes with gaia_ssl, e.g. gaia_ssl::search/c2-c5_coco.py'
 

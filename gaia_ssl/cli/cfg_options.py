@@ -39,7 +39,8 @@ def _check_value(option: str | None, key: str, text: str) -> None:
         read = DictAction._parse_iterable(text)
     except (AssertionError, IndexError, SyntaxError, ValueError) as error:
         raise UserError(f'{where}: not a value that mmengine reads; close what it opens, as in [1,2]') from error
-    bare, is_list = text.strip('\'"'), text.startswith(('[', '('))
+    bare = text.strip('\'" ')
+    is_list = (bare[:1], bare[-1:]) in (('[', ']'), ('(', ')'))
     is_path = not is_list and (key.rpartition('.')[2] in _PATHS or '/' in bare or ',' in bare and os.path.lexists(bare))
     if _SPACE_LOST.search(bare) or is_path and read not in (bare, None):
         raise UserError(f'{where}: mmengine would read {read!r}; what has an option of its own (--data, --start, --list, '

@@ -12,8 +12,8 @@ from mmengine.config import Config
 from mmengine.utils import get_installed_path
 
 from gaia_ssl.cli.cfg_options import check_option_names
-from gaia_ssl.datasets.file_choice import FileChoice
 from gaia_ssl.errors import UserError
+from gaia_ssl.file_choice import FileChoice
 from gaia_ssl.mim_folder import mim_folder
 
 INSTALLED_CONFIGS = ('gaia_ssl', 'mmdet', 'mmpretrain')

@@ -11,11 +11,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from gaia_ssl.datasets.batches import evenly_spaced, in_batches
-from gaia_ssl.datasets.file_choice import ALL_FILES, FileChoice
 from gaia_ssl.datasets.image_folder import ImageFolder
 from gaia_ssl.datasets.resolution import short_edge
 from gaia_ssl.datasets.unreadable import UnreadableImages
 from gaia_ssl.errors import UserError
+from gaia_ssl.file_choice import ALL_FILES, FileChoice
 from gaia_ssl.progress import Progress
 from gaia_ssl.terminal import say
 

@@ -7,8 +7,8 @@ import dataclasses
 import os
 from collections.abc import Iterable, Iterator, Sequence
 
-from gaia_ssl.datasets.file_choice import FileChoice
 from gaia_ssl.errors import UserError
+from gaia_ssl.file_choice import FileChoice
 
 SYSTEM_FOLDERS = frozenset(('@eadir', 'lost+found', '__macosx', '$recycle.bin', '#recycle', 'system volume information'))
 """What file servers and systems put among a user's folders, in lower case."""
@@ -42,7 +42,7 @@ class ImageFiles:
         """What of the folder is not read, and why, in a line; empty if it is all."""
         kinds = [
             (_counted(self.others), 'of no suffix that is read'),
-            (f'{self.left_out:,} images' if self.left_out else '', 'by --include and --exclude'),
+            (_images(self.left_out) if self.left_out else '', 'by --include and --exclude'),
             (_named(self.skipped), 'hidden, or of the system'),
             (_named(self.looped), 'links to a folder that holds them'),
             (_named(self.closed), 'may not be opened'),
@@ -116,8 +116,7 @@ def is_skipped(name: str) -> bool:
 def describe_images(paths: Iterable[str], folder: str) -> str:
     """E.g. ``2,688 images: 1,344 .jpg, 1,344 .png in photos``."""
     suffixes = collections.Counter(os.path.splitext(path)[1].lower() for path in paths)
-    count = suffixes.total()
-    return f'{count:,} image{"s" * (count != 1)}: {_counted(suffixes)} in {folder}'
+    return f'{_images(suffixes.total())}: {_counted(suffixes)} in {folder}'
 
 
 def describe_masks(paths: Iterable[str]) -> str:
@@ -133,6 +132,10 @@ def describe_masks(paths: Iterable[str]) -> str:
     advised = (of_masks or sorted(suffixes))[0]
     return (f'{len(doubles):,} of the images lie beside another of the same name, as masks do (first of all '
             f"{' and '.join(min(doubles))}); if they are masks, leave them out with --exclude '*{advised}'")
+
+
+def _images(count: int) -> str:
+    return f'{count:,} image{"s" * (count != 1)}'
 
 
 def _counted(numbers: collections.Counter[str]) -> str:

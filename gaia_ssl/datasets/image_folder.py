@@ -17,10 +17,10 @@ from mmpretrain.datasets import CustomDataset
 from PIL import Image
 
 from gaia_ssl.datasets.classes import check_classes, class_folders
-from gaia_ssl.datasets.file_choice import FileChoice
 from gaia_ssl.datasets.image_files import describe_images, describe_masks, find_images
 from gaia_ssl.datasets.image_limits import depth_warning, too_large
 from gaia_ssl.errors import UserError
+from gaia_ssl.file_choice import FileChoice
 from gaia_ssl.registry import DATASETS
 
 EXTENSIONS = ('.bmp', '.gif', '.jfif', '.jp2', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tga', '.tif', '.tiff', '.webp')
@@ -55,7 +55,7 @@ class ImageFolder(CustomDataset):
         data_prefix: A folder inside ``data_root``.
         with_label: Whether each folder directly below is a class (for judging networks).
         extensions: Accepted file name endings, in lower or upper case.
-        include, exclude: Patterns of the files to read, and not to, see :class:`~gaia_ssl.datasets.file_choice.FileChoice`.
+        include, exclude: Patterns of the files to read, and not to, see :class:`~gaia_ssl.file_choice.FileChoice`.
         **kwargs: Further arguments of :class:`mmpretrain.datasets.CustomDataset`: ``pipeline``, ``indices``, ``metainfo``,
             ``ann_file`` (UTF-8, lines of a path in the folder, and with labels the number of its class), ...
 

@@ -42,6 +42,7 @@ def _check_optimizer(config: Config) -> None:
         return
     with OPTIMIZERS.switch_scope_and_registry(config.get('default_scope')) as registry:
         if registry.get(kind) is None:
-            near = difflib.get_close_matches(kind, {*OPTIMIZERS.module_dict, *registry.module_dict}, n=1)
-            hint = f'did you mean {near[0]}?' if near else 'e.g. SGD, AdamW or LARS'
+            known = {name.lower(): name for name in (*OPTIMIZERS.module_dict, *registry.module_dict)}
+            near = difflib.get_close_matches(kind.lower(), known, n=1)
+            hint = f'did you mean {known[near[0]]}?' if near else 'e.g. SGD, AdamW or LARS'
             raise UserError(f"optim_wrapper.optimizer.type is '{kind}', and there is no such optimizer; {hint}")

@@ -17,7 +17,6 @@ from mmengine.device import get_device
 from gaia_ssl.checkpoint import file_hash, save_checkpoint
 from gaia_ssl.datasets.center_crops import CenterCrops
 from gaia_ssl.datasets.classes import common_classes
-from gaia_ssl.datasets.file_choice import FileChoice
 from gaia_ssl.datasets.fingerprint import images_fingerprint
 from gaia_ssl.engine.classifier_runs import set_batch_size, set_workers, train_and_test
 from gaia_ssl.errors import UserError
@@ -28,6 +27,7 @@ from gaia_ssl.evaluation.splits import stratified_split, write_split
 from gaia_ssl.export import downstream_config_path, fill_classifier, read_subnet
 from gaia_ssl.export.calibration_files import set_patterns
 from gaia_ssl.export.schedule import scale_schedule
+from gaia_ssl.file_choice import FileChoice
 from gaia_ssl.space import Arch
 from gaia_ssl.space.cost import RESOLUTIONS
 from gaia_ssl.terminal import say

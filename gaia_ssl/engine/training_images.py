@@ -6,8 +6,8 @@ from typing import Any
 
 from mmengine.runner import Runner
 
-from gaia_ssl.datasets.file_choice import FileChoice
 from gaia_ssl.datasets.resolution import resolution_of
+from gaia_ssl.file_choice import FileChoice
 
 
 def images_of(runner: Runner) -> dict[str, Any]:
@@ -15,7 +15,7 @@ def images_of(runner: Runner) -> dict[str, Any]:
 
     In plain values, for checkpoints and for who judges on images alike.
     """
-    dataset = runner.cfg.to_dict().get('train_dataloader', {}).get('dataset', {})
+    dataset = (runner.cfg.to_dict().get('train_dataloader') or {}).get('dataset') or {}
     resolution = resolution_of(dataset.get('pipeline') or ())
     files = FileChoice.of({name: dataset.get(name) for name in ('include', 'exclude', 'ann_file')}).arguments()
     return {**({} if resolution is None else dict(resolution=resolution)), **(dict(files=files) if files else {})}

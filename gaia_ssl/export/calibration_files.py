@@ -8,10 +8,10 @@ from typing import Any
 
 from mmengine.config import Config
 
-from gaia_ssl.datasets.file_choice import ALL_FILES, FileChoice
 from gaia_ssl.datasets.image_files import find_images
 from gaia_ssl.datasets.image_folder import EXTENSIONS
 from gaia_ssl.export.backbone_config import LOADERS
+from gaia_ssl.file_choice import ALL_FILES, FileChoice
 
 
 def choose_files(given: FileChoice, recorded: Mapping[str, Any] | None, by: str, images: str,

@@ -13,7 +13,6 @@ import gaia_ssl
 from gaia_ssl.checkpoint import file_hash, load_checkpoint, save_checkpoint
 from gaia_ssl.config_file import write_config
 from gaia_ssl.datasets.center_crops import CenterCrops
-from gaia_ssl.datasets.file_choice import ALL_FILES, FileChoice
 from gaia_ssl.datasets.fingerprint import images_fingerprint
 from gaia_ssl.errors import UserError
 from gaia_ssl.evaluation import calibrate_bn
@@ -23,6 +22,7 @@ from gaia_ssl.export.model_card import model_card
 from gaia_ssl.export.tasks import TASKS, PreparedTask
 from gaia_ssl.export.verify import verify_subnet
 from gaia_ssl.export.winner import Winner
+from gaia_ssl.file_choice import ALL_FILES, FileChoice
 from gaia_ssl.files import scratch_folder
 from gaia_ssl.models import extract_subnet
 from gaia_ssl.models.supernet_meta import read_supernet_meta, student_backbone

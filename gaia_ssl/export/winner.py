@@ -100,8 +100,8 @@ def read_winner(path: str | os.PathLike, checkpoint: str | os.PathLike, features
 
 def _winner(path: pathlib.Path, best: dict, search: dict, features: str, group: str | None) -> Winner:
     if features not in best:
-        raise UserError(f"{path}: has no winner for {features}, but for {', '.join(best)}; search with test_cfg.tasks="
-                        f"['{features}'], or take another features' winner with --features")
+        raise UserError(f"{path}: has no winner for {features}, but for {', '.join(best)}; search with --task "
+                        f"{features}, or take another features' winner with --features")
     groups = _entry(path, best, features, _is_table, 'a table')
     matching = list(groups) if group is None else [name for name in groups if group in (name, name.rstrip('GM'))]
     if len(matching) != 1:

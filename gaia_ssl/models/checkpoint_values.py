@@ -29,7 +29,7 @@ def _are_three_numbers(value: object) -> bool:
 
 
 def is_file_choice(value: object) -> bool:
-    """Whether ``value`` is what :meth:`gaia_ssl.datasets.file_choice.FileChoice.arguments` gives."""
+    """Whether ``value`` is what :meth:`gaia_ssl.file_choice.FileChoice.arguments` gives."""
     if not isinstance(value, dict) or not value.keys() <= {'include', 'exclude', 'ann_file'}:
         return False
     patterns = [value.get(name, []) for name in ('include', 'exclude')]

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gaia_ssl.datasets.file_choice import FileChoice
 from gaia_ssl.errors import UserError
+from gaia_ssl.file_choice import FileChoice
 from gaia_ssl.files import atomic_path, read_json
 from gaia_ssl.search.html_report import write_html_report
 from gaia_ssl.search.node_scores import NodeScores

@@ -12,9 +12,9 @@ from torch.utils.data import DataLoader
 
 from gaia_ssl.checkpoint import file_hash
 from gaia_ssl.datasets.batches import evenly_spaced, in_even_batches
-from gaia_ssl.datasets.file_choice import ALL_FILES
 from gaia_ssl.datasets.fingerprint import images_fingerprint
 from gaia_ssl.errors import UserError
+from gaia_ssl.file_choice import ALL_FILES
 from gaia_ssl.search.measures.between_images import CELLS
 from gaia_ssl.search.measures.paper import MAX_ELEMENTS, MAX_KEPT
 from gaia_ssl.search.selection import Selection

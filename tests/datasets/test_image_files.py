@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from gaia_ssl.datasets.file_choice import FileChoice
 from gaia_ssl.datasets.image_files import describe_images, describe_masks, find_images
 from gaia_ssl.errors import UserError
+from gaia_ssl.file_choice import FileChoice
 
 SUFFIXES = ('.jpg', '.png')
 
@@ -33,7 +33,7 @@ def test_hidden_and_system_folders_are_passed_over(root):
 
 def test_patterns_are_counted(root):
     found = find_images(str(root / 'a' / 'deep'), SUFFIXES, FileChoice(exclude=('*.png', )))
-    assert found.paths == [] and found.not_read() == 'not read: 1 images (by --include and --exclude)'
+    assert found.paths == [] and found.not_read() == 'not read: 1 image (by --include and --exclude)'
 
 
 def test_links(root, tmp_path_factory):

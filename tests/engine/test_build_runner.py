@@ -1,7 +1,9 @@
 """What a run tells: little on the terminal, all in its log."""
 
+import logging
 import warnings
 
+import pytest
 from mmengine.config import Config
 from mmengine.logging import print_log
 
@@ -9,9 +11,11 @@ from gaia_ssl.engine.build_runner import build_runner
 from tests import tiny
 
 
+@pytest.mark.filterwarnings('default')
 def test_a_quiet_start_and_a_whole_log(tmp_path, capfd):
     config = Config.fromfile(tiny.write_config(tmp_path / 'tiny.py', tiny.photos(tmp_path / 'data', 16), epochs=1))
     config.work_dir = str(tmp_path / 'run')
+    logging.captureWarnings(False)  # as in a new process
     capfd.readouterr()
     runner = build_runner(config)
     runner.train()

@@ -3,8 +3,8 @@
 import pytest
 from mmengine.config import Config
 
-from gaia_ssl.datasets.file_choice import FileChoice
 from gaia_ssl.export.calibration_files import choose_files, set_patterns
+from gaia_ssl.file_choice import FileChoice
 from tests import tiny
 
 NO_PNG, NO_JPG = FileChoice(exclude=('*.png', )), FileChoice(exclude=('*.jpg', ))

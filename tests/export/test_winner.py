@@ -41,7 +41,7 @@ def test_the_winner_of_a_group(search):
 @pytest.mark.parametrize('features, group, message', [
     (['c2-c5'], None, 'has several groups; give --group with one of 1-2G, 3-4G'),
     (['c2-c5'], '3', "has no group '3'; give --group with one of 1-2G, 3-4G"),
-    (['c5'], '3-4', r"has no winner for c5, but for c2-c5, z; search with test_cfg.tasks=\['c5'\]"),
+    (['c5'], '3-4', r"has no winner for c5, but for c2-c5, z; search with --task c5"),
     (['z', 'c2-c5'], '3-4', f'different winners .z: {SMALL}, c2-c5: {LARGE}.; export each task'),
     ([], '3-4', 'has winners for c2-c5, z; say which with --features'),
 ])

@@ -32,6 +32,8 @@ def test_the_whole_way(tool, paths, capfd, monkeypatch):
     assert meta['resolution'] == 24 and meta['files'] == dict(exclude=['*.png'])
 
     alone = ['--checkpoint', checkpoint, '--data', paths / 'data' / 'train', '--task', 'c5', '--num-images', 40]
+    wrong = ['--overwrite', '--cfg-options', 'model.type=Foo']
+    assert 'there is no model of the type Foo; mend it' in tool('train', config, *train, *wrong)
     assert 'give --data, too' in tool('search', *alone[:2])
     assert 'in place of CONFIG' in tool('search', config, *alone)
     assert 'give CONFIG and CHECKPOINT, or --checkpoint' in tool('search', config)
@@ -45,7 +47,8 @@ def test_the_whole_way(tool, paths, capfd, monkeypatch):
     assert "--exclude '*.png' --resolution 24" in shown['exportCommand']
 
     group = next(iter(found['best']['c5']))
-    export = [checkpoint, paths / 'out', '--from', paths / 'found' / 'best.json', '--group', group, '--for', 'classification']
+    export = [checkpoint, paths / 'out', '--from', paths / 'found' / 'best.json', '--group', group, '--features', 'c5',
+              '--for', 'classification']
     assert tool('export', *export, '--data', paths / 'data') is None
     assert "--exclude '*.png', as in the search" in capfd.readouterr().out
     assert load_checkpoint(paths / 'out' / 'backbone.pth')['meta']['gaia_ssl']['calibration']['images'] == 80

@@ -13,12 +13,12 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import distributed
 
 from gaia_ssl.datasets.center_crops import CenterCrops
-from gaia_ssl.datasets.file_choice import FileChoice
 from gaia_ssl.engine.hooks.supernet_of import supernet_of
 from gaia_ssl.engine.training_images import images_of
 from gaia_ssl.errors import UserError
 from gaia_ssl.evaluation.judge_history import JudgeHistory
 from gaia_ssl.evaluation.subnet_judge import find_collapse, judge_subnet
+from gaia_ssl.file_choice import FileChoice
 from gaia_ssl.models.algorithms import Supernet
 from gaia_ssl.models.supernet_meta import supernet_meta
 from gaia_ssl.registry import HOOKS

@@ -2,8 +2,8 @@ import shlex
 
 import pytest
 
-from gaia_ssl.datasets.file_choice import FileChoice
 from gaia_ssl.errors import UserError
+from gaia_ssl.file_choice import FileChoice
 
 
 @pytest.mark.parametrize('include, exclude, taken', [
