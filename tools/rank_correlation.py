@@ -198,7 +198,8 @@ def make_judge(arguments: argparse.Namespace, meta: dict, config: Config) -> Sub
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     resolution = arguments.resolution or config.test_cfg.get('resolution', 224)
     train, val = (CenterCrops(str(Path(arguments.data, split)), meta['mean'], meta['std'], meta['to_rgb'], resolution,
-                              arguments.batch_size, arguments.max_images, with_label=True, device=device, num_workers=arguments.workers)
+                              arguments.batch_size, arguments.max_images, with_label=True, device=device,
+                              num_workers=arguments.workers)
                   for split in ('train', 'val'))
     train.keep = val.keep = 3 * resolution**2 * (len(train.indices) + len(val.indices)) <= KEEP_BYTES
     return SubnetJudge(train, val, arguments.score, arguments.k, arguments.seed)

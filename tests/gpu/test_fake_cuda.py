@@ -14,14 +14,14 @@ from gaia_ssl import ArchSpace
 from gaia_ssl.engine import AutocastOptimWrapper
 from gaia_ssl.evaluation.latency import _Bench
 from gaia_ssl.evaluation.subnet_judge import judge_subnet
-from gaia_ssl.models.algorithms import Supernet
 from gaia_ssl.models import SubnetResNet
+from gaia_ssl.models.algorithms import Supernet
 from gaia_ssl.search import PrefixEvaluator
 from gaia_ssl.search.task import quantities_of
 from gaia_ssl.space import ArchTree
 from tests import tiny
 from tests.gpu.fake import Operators, fake_cuda, to_fake
-from tests.models.algorithms.helpers import METHODS, batch, build_supernet
+from tests.models.algorithms.helpers import batch, build_supernet
 
 SPACE = ArchSpace(stem=(4, 8), widths=((4, 8), (4, 8), (4, 8), (4, 8)), depths=((1, ), (1, ), (1, ), (1, 2)))
 """Of every kind of layer, one or two."""
