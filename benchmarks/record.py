@@ -47,7 +47,8 @@ def synchronize() -> None:
 
 def add_out(parser: argparse.ArgumentParser) -> None:
     """``--out DIR``, the ``folder`` of :func:`write`."""
-    parser.add_argument('--out', type=Path, default=RESULTS, metavar='DIR', help='folder for the results (default: %(default)s)')
+    parser.add_argument('--out', type=Path, default=RESULTS, metavar='DIR',
+                        help='folder for the results (default: %(default)s)')
 
 
 def write(name: str, results: dict, folder: Path = RESULTS) -> None:

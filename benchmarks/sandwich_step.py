@@ -66,7 +66,7 @@ def prepare(arguments: argparse.Namespace) -> None:
     """This process, as the tools and the configs do."""
     keep_freed_memory()
     torch.backends.cudnn.benchmark = True
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = arguments.dtype == 'tf32'
+    torch.backends.cudnn.allow_tf32 = arguments.dtype == 'tf32'
 
 
 class Sandwich:

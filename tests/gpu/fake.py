@@ -128,7 +128,7 @@ def _moved(module: nn.Module, device: torch.device) -> nn.Module:
 
 
 def to_fake(model: nn.Module, dtype: torch.dtype | None = None) -> nn.Module:
-    """``model``, built on any device, with fake CUDA tensors in place of its parameters and buffers; inside :func:`fake_cuda`."""
+    """``model``, from any device, with fake CUDA tensors for its parameters and buffers; inside :func:`fake_cuda`."""
     model._apply(lambda tensor: torch.empty(
         tensor.shape, dtype=dtype if dtype and tensor.is_floating_point() else tensor.dtype, device='cuda'))
     if hasattr(model, '_set_device'):  # mmengine's models tell their preprocessors
