@@ -1,23 +1,43 @@
 #!/usr/bin/env bash
-# Everything that wants a GPU, in one go: bash benchmarks/gpu.sh CHECKPOINT IMAGES [OUT]
-# CHECKPOINT of a supernet of DATA_SPACE, IMAGES a folder of about a thousand. About half an hour.
-set -euo pipefail
-usage='usage: bash benchmarks/gpu.sh CHECKPOINT IMAGES [OUT]'
-CHECKPOINT=${1:?$usage}
-IMAGES=${2:?$usage}
-OUT=${3:-work_dirs/gpu}
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
-python -m pytest -q -rs tests/models tests/engine tests/evaluation tests/search
-python benchmarks/sandwich_step.py --space data --batch-size 64
-python benchmarks/sandwich_step.py --space data --batch-size 64 --dtype float32
-for task in c5 c2-c5; do
-  for dtype in bfloat16 float32; do
-    python benchmarks/search.py --task "$task" --dtype "$dtype" --images 64 --units 9 --archs 50
-  done
+# Everything that wants a GPU, most important first, in ten minutes, without network and data: bash benchmarks/gpu.sh OUT [small]
+# OUT gets a log and the figures of each stage. With "small" it runs in toy sizes, on the CPU too, to show that it runs.
+set -uo pipefail
+OUT=${1:?usage: bash benchmarks/gpu.sh OUT [small]}
+SIZE=${2:-full}
+mkdir -p "$OUT" && OUT=$(cd "$OUT" && pwd) && cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+failed=()
+
+stage() {  # NAME SECONDS COMMAND…: the stages after it run, whatever becomes of it
+  local name=$1 limit=$2 status
+  echo "== $name"
+  timeout "$limit" "${@:3}" 2>&1 | tee "$OUT/$name.log"
+  status=${PIPESTATUS[0]}
+  (( status == 0 )) || failed+=("$name (status $status)")
+}
+
+if [[ $SIZE == small ]]; then
+  step=(--space small --batch-size 4 --resolution 32 --repeats 1)
+  steps=("small bfloat16")
+  search=(--images 2 --resolution 32 --units 1 --archs 4 --repeats 1)
+  latency=(--config configs/quickstart/train.py --device cpu --resolution 32 --repeats 1 --check 3)
+else
+  step=(--batch-size 64 --repeats 5)
+  steps=("data bfloat16" "data float32" "data tf32" "resnet50 bfloat16" "resnet50 float32")
+  search=(--images 64 --units 9 --archs 20 --repeats 1)
+  latency=(--config configs/data/mocov2_r_supernet.py --device cuda --repeats 3)
+fi
+
+stage tests 90 python -m pytest -q -rs -p no:cacheprovider -m gpu \
+  tests/gpu/test_cuda.py tests/search/test_prefix_evaluator.py tests/evaluation/test_latency.py
+for each in "${steps[@]}"; do
+  read -r space dtype <<<"$each"
+  stage "step_${space}_$dtype" $(( 120 / ${#steps[@]} + 30 )) \
+    python benchmarks/sandwich_step.py "${step[@]}" --space "$space" --dtype "$dtype" --out "$OUT"
 done
-python tools/measure_latency.py "$OUT/latency.json" --config configs/data/mocov2_r_supernet.py --device cuda --batch-size 1 --overwrite
 for dtype in bfloat16 float32; do
-  time python tools/search.py configs/search/c2-c5_coco.py "$CHECKPOINT" --work-dir "$OUT/search_$dtype" --resume \
-    --latency-table "$OUT/latency.json" --cfg-options "test_dataloader.dataset.data_root=$IMAGES" "test_cfg.dtype=$dtype"
+  stage "search_$dtype" 60 python benchmarks/search.py --task c2-c5 "${search[@]}" --dtype "$dtype" --out "$OUT"
 done
-python benchmarks/dtypes.py "$OUT/search_float32" "$OUT/search_bfloat16" --name gpu
+stage latency 60 python tools/measure_latency.py "$OUT/latency.json" "${latency[@]}" --overwrite
+
+(( ${#failed[@]} == 0 )) || { printf 'failed: %s\n' "${failed[@]}" >&2; exit 1; }
+echo "figures: $OUT"

@@ -1,5 +1,6 @@
 """How a benchmark measures and writes down: medians, command, versions and machine beside every figure."""
 
+import argparse
 import datetime
 import json
 import platform
@@ -44,17 +45,24 @@ def synchronize() -> None:
         torch.cuda.synchronize()
 
 
-def write(name: str, results: dict) -> None:
-    """Write ``results/NAME.json`` with the command, the versions and the machine."""
+def add_out(parser: argparse.ArgumentParser) -> None:
+    """``--out DIR``, the ``folder`` of :func:`write`."""
+    parser.add_argument('--out', type=Path, default=RESULTS, metavar='DIR',
+                        help='folder for the results (default: %(default)s)')
+
+
+def write(name: str, results: dict, folder: Path = RESULTS) -> None:
+    """Write ``NAME.json`` into ``folder`` with the command, the versions and the machine."""
     record = dict(
         command=shlex.join(['python', *sys.argv]),
         date=datetime.date.today().isoformat(),
         versions=dict(gaia_ssl=gaia_ssl.__version__, torch=torch.__version__, mmengine=mmengine.__version__,
                       python=platform.python_version()),
         machine=dict(processor=processor_name(), threads=torch.get_num_threads(),
-                     gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None),
+                     gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+                     tf32=torch.backends.cudnn.allow_tf32),
         results=results)
-    path = RESULTS / f'{name}.json'
+    path = folder / f'{name}.json'
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(record, indent=2) + '\n', encoding='utf-8')
     print(f'written: {path}')

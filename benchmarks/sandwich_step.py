@@ -1,7 +1,9 @@
 """What the sandwich step costs: time against the same four passes through plain static modules, and peak memory against
 one step of mmpretrain's own MoCo v2 on the max net.
 
-    python benchmarks/sandwich_step.py [--space small|data] [--batch-size 32] [--resolution 224] [--dtype bfloat16]
+    python benchmarks/sandwich_step.py [--space small|data|resnet50] [--batch-size 32] [--resolution 224] [--dtype bfloat16]
+
+``--dtype tf32`` is float32 whose convolutions a GPU rounds to TF32, as torch has it by default; ``float32`` is all of it.
 """
 
 import argparse
@@ -23,6 +25,7 @@ from gaia_ssl.space import SandwichSampler
 
 SPACES = dict(
     data=DATA_SPACE,
+    resnet50=ArchSpace.read('64-64x3-128x4-256x6-512x3'),
     small=ArchSpace(stem=[16, 24, 32], widths=[[16, 24, 32], [32, 48, 64], [64, 96], [128, 192]],
                     depths=[[1, 2], [1, 2], [1, 2, 3, 4], [1, 2, 3]]))
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
@@ -34,17 +37,19 @@ def main() -> None:
     parser.add_argument('--space', choices=SPACES, default='small')
     parser.add_argument('--batch-size', type=int, default=32)
     parser.add_argument('--resolution', type=int, default=224)
-    parser.add_argument('--dtype', choices=['float32', 'bfloat16'], default='bfloat16')
+    parser.add_argument('--dtype', choices=['float32', 'tf32', 'bfloat16'], default='bfloat16')
     parser.add_argument('--repeats', type=int, default=15)
+    record.add_out(parser)
     arguments = parser.parse_args()
 
-    keep_freed_memory()  # as the tools do
+    prepare(arguments)
     torch.manual_seed(0)
     sandwich = Sandwich(arguments)
     sides = dict(sandwich=sandwich.step, static_passes=StaticPasses(arguments, sandwich.model.sandwich).run)
     seconds = record.in_turn(sides, arguments.repeats)
     ratio = record.median_ratio(seconds['sandwich'], seconds['static_passes'])
-    print(f"sandwich step {statistics.median(seconds['sandwich']):.3f} s, the four static passes "
+    images = arguments.batch_size / statistics.median(seconds['sandwich'])
+    print(f"sandwich step {statistics.median(seconds['sandwich']):.3f} s ({images:.1f} images/s), the four static passes "
           f"{statistics.median(seconds['static_passes']):.3f} s: ratio {ratio:.3f}")
 
     peaks = {name: peak_megabytes(name, arguments) for name in ('sandwich', 'plain_moco')}
@@ -53,7 +58,15 @@ def main() -> None:
           f'ratio {memory_ratio:.3f}')
     archs = {name: str(arch) for name, arch in sandwich.model.sandwich.items()}
     record.write(f'sandwich_step_{arguments.space}_{arguments.dtype}_{DEVICE}',
-                 dict(archs=archs, seconds=seconds, time_ratio=ratio, peak_megabytes=peaks, memory_ratio=memory_ratio))
+                 dict(archs=archs, images_a_second=images, seconds=seconds, time_ratio=ratio, peak_megabytes=peaks,
+                      memory_ratio=memory_ratio), arguments.out)
+
+
+def prepare(arguments: argparse.Namespace) -> None:
+    """This process, as the tools and the configs do."""
+    keep_freed_memory()
+    torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.allow_tf32 = arguments.dtype == 'tf32'
 
 
 class Sandwich:
@@ -142,7 +155,7 @@ def peak_megabytes(side: str, arguments: argparse.Namespace) -> float:
 
 def _peak_here(side: str, arguments: argparse.Namespace) -> float:
     Path('/proc/self/clear_refs').write_text('5')  # the process's peak starts anew from here
-    keep_freed_memory()
+    prepare(arguments)
     before = resident_megabytes('VmRSS')
     subject = dict(sandwich=Sandwich, plain_moco=PlainMoCo)[side](arguments)
     for _ in range(3):

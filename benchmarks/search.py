@@ -1,4 +1,4 @@
-"""Seconds a subnet of DATA_SPACE at 224 px: the walk over the tree of prefixes against one forward a subnet, with the
+"""Seconds a subnet of DATA_SPACE: the walk over the tree of prefixes against one forward a subnet, with the
 teacher's features computed once and with the teacher run anew for each subnet; one thread each.
 
     python benchmarks/search.py [--dtype float32|bfloat16] [--task c5|c2-c5|...] [--measure paper|combined|...] [--images 16]
@@ -30,12 +30,15 @@ def main() -> None:
     parser.add_argument('--images', type=int, default=16)
     parser.add_argument('--units', type=int, default=3, help='adjacent subtrees of 117 archs to walk')
     parser.add_argument('--archs', type=int, default=12, help='archs to run one by one, drawn at random')
+    parser.add_argument('--resolution', type=int, default=224)
     parser.add_argument('--repeats', type=int, default=2)
+    record.add_out(parser)
     arguments = parser.parse_args()
     if arguments.measure != 'paper' and arguments.images < MIN_IMAGES:
         parser.error(f'--measure {arguments.measure} needs --images {MIN_IMAGES} or more')
 
     keep_freed_memory()
+    torch.backends.cudnn.allow_tf32 = False  # as the search does
     torch.set_num_threads(1)
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
@@ -46,7 +49,7 @@ def main() -> None:
     settings = dict(model=model, quantities=quantities_of([arguments.task], arguments.measure),
                     dtype=getattr(torch, arguments.dtype))
     walker, plain = PrefixEvaluator(**settings), ForwardEvaluator(**settings)
-    images = torch.randn(arguments.images, 3, 224, 224, device=DEVICE)
+    images = torch.randn(arguments.images, 3, arguments.resolution, arguments.resolution, device=DEVICE)
     tree = ArchTree(list(DATA_SPACE))
     units = rng.integers(tree.num_units // 9) * 9 + np.arange(arguments.units)  # nine have the same stage 1
     archs = [DATA_SPACE[int(index)] for index in rng.choice(len(DATA_SPACE), arguments.archs, replace=False)]
@@ -76,11 +79,14 @@ def main() -> None:
     ratios = {name: per_arch[name] / per_arch['walk'] for name in counted}
     print(f'{arguments.task}, {arguments.dtype}, {arguments.images} images: '
           f"{1000 * per_arch['walk'] / arguments.images:.2f} ms a subnet and image in the walk")
+    whole = per_arch['walk'] / arguments.images * len(tree) * 1024
+    print(f'  the whole space on 1,024 images: {whole / 60:.1f} minutes')
     for name in counted:
         print(f'  against {name}: {per_arch[name] * 1000 / arguments.images:.1f} ms, ratio {ratios[name]:.1f}, '
               f'counted {counted[name]:.1f} ({ratios[name] / counted[name]:.0%})')
     record.write(f'search_{arguments.task}_{arguments.dtype}_{DEVICE}',
-                 dict(seconds=seconds, seconds_a_subnet=per_arch, ratios=ratios, counted=counted))
+                 dict(seconds=seconds, seconds_a_subnet=per_arch, seconds_whole_space_1024_images=whole, ratios=ratios,
+                      counted=counted), arguments.out)
 
 
 if __name__ == '__main__':

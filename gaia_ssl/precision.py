@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 
@@ -21,12 +20,9 @@ def full_float32() -> Iterator[None]:
 
     Else torch lets convolutions round their inputs to TF32, of 11 significant bits in place of 24. On CPUs nothing changes.
     """
-    settings: tuple[Any, ...] = torch.backends.cudnn, torch.backends.cuda.matmul  # torch types neither
-    before = [each.allow_tf32 for each in settings]
+    convolutions, products = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     try:
-        for each in settings:
-            each.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
         yield
     finally:
-        for each, allowed in zip(settings, before, strict=True):
-            each.allow_tf32 = allowed
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = convolutions, products

@@ -82,6 +82,7 @@ def fake_cuda(backward: bool = False) -> Iterator[None]:
         'torch.cuda.get_rng_state': lambda *_: torch.empty(16, dtype=torch.uint8),
         'torch.cuda.set_rng_state': lambda *_: None,
         'torch.Tensor.__deepcopy__': _clone,
+        'torch.nn.Module.to': _moved,
         'torch.Tensor.numpy': lambda tensor: np.zeros(tensor.shape, np.float32),
     }
     if backward:
@@ -116,9 +117,20 @@ def _clone(tensor: Tensor, memo: dict) -> Tensor:
     return memo[id(tensor)]
 
 
-def to_fake(model: nn.Module) -> nn.Module:
-    """``model`` with fake CUDA tensors in place of its parameters and buffers; inside :func:`fake_cuda`."""
-    model._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype, device='cuda'))
+def _moved(module: nn.Module, device: torch.device) -> nn.Module:
+    """As ``module.to``, which would swap what cannot be."""
+    for child in module.modules():
+        for name, parameter in child.named_parameters(recurse=False):
+            child._parameters[name] = nn.Parameter(parameter.detach().to(device), parameter.requires_grad)
+        for name, buffer in child.named_buffers(recurse=False):
+            child._buffers[name] = buffer.to(device)
+    return module
+
+
+def to_fake(model: nn.Module, dtype: torch.dtype | None = None) -> nn.Module:
+    """``model``, from any device, with fake CUDA tensors for its parameters and buffers; inside :func:`fake_cuda`."""
+    model._apply(lambda tensor: torch.empty(
+        tensor.shape, dtype=dtype if dtype and tensor.is_floating_point() else tensor.dtype, device='cuda'))
     if hasattr(model, '_set_device'):  # mmengine's models tell their preprocessors
         model._set_device(torch.device('cuda'))
     return model

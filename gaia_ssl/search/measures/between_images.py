@@ -94,8 +94,8 @@ class Readout(Measure):
     """
 
     def __init__(self, teacher: Tensor, cells: int) -> None:
-        image = torch.arange(len(teacher), device=teacher.device) // cells
-        halves = [torch.nonzero(image % 2 == half)[:, 0] for half in (0, 1)]
+        rows = torch.arange(len(teacher), device=teacher.device).view(-1, cells)
+        halves = [rows[half::2].flatten() for half in (0, 1)]
         self._order = torch.argsort(torch.cat(halves))
         self._splits = [_Split(teacher, fitted, held) for fitted, held in (halves[::-1], halves)]
 

@@ -30,6 +30,19 @@ def test_the_loss_in_numpy(tiny_space):
     assert loss == pytest.approx(-(teacher * np.log(student)).sum(1).mean(), rel=1e-4)
 
 
+def test_relations_are_in_float32_under_autocast(tiny_space, monkeypatch):
+    model, seen = build_supernet(METHOD, tiny_space), []
+    monkeypatch.setattr(model.head, 'loss', lambda *relations: seen.extend(relations))
+    views = normalised(batch(5)['inputs'])
+    with torch.autocast('cpu', torch.bfloat16):
+        targets = model.teach(views)
+        embeddings = model.embed_student(views[0])
+        model.loss(views, targets)
+    assert embeddings.dtype == torch.bfloat16
+    for found, features in zip(seen, (torch.nn.functional.normalize(embeddings.float(), dim=1), targets['keys']), strict=True):
+        assert torch.equal(found, features @ model.queue)
+
+
 def test_temperatures_are_those_of_the_head():
     student, teacher = torch.rand(3, 7), torch.rand(3, 7)
     head = MODELS.build(dict(type='gaia_ssl.RelationHead', student_temperature=0.5, teacher_temperature=0.25))

@@ -10,8 +10,8 @@ from tests.distributed import run_distributed
 SIZE = 6
 
 
-def joint(world: int) -> torch.Tensor:
-    return torch.randn(world * SIZE, 3, generator=torch.Generator().manual_seed(0)) * torch.arange(1, 4)
+def joint(world: int, size: int = SIZE) -> torch.Tensor:
+    return torch.randn(world * size, 3, generator=torch.Generator().manual_seed(0)) * torch.arange(1, 4)
 
 
 def shuffle(rank: int, world: int) -> tuple:
@@ -56,3 +56,21 @@ def test_one_process_splits_instead():
 def test_splits_are_checked():
     with pytest.raises(UserError, match='bn_splits is 0'):
         ShuffleBN(nn.Identity(), 0)
+
+
+def travel(rank: int, world: int, size: int) -> tuple:
+    """What is encoded here and what comes back, of images in the layout that the sandwich step gives them."""
+    images = joint(world, size).chunk(world)[rank][:, :, None, None].expand(-1, -1, 2, 4)
+    seen = []
+    order = ShuffleBN(nn.Identity(), splits=1)(lambda x: (seen.append(x), x.mean((2, 3)))[1],
+                                               images.contiguous(memory_format=torch.channels_last))
+    return seen[0], order
+
+
+@pytest.mark.parametrize('size', [4, 5])
+def test_images_keep_their_pixels_and_layout_on_the_way(size):
+    """Also where a process's images do not divide by the number of processes, and it sends more to some than to others."""
+    for rank, (seen, order) in enumerate(run_distributed(travel, 3, 3, size)):
+        assert torch.equal(seen, joint(3, size)[rank::3][:, :, None, None].expand(-1, -1, 2, 4))
+        assert seen.is_contiguous(memory_format=torch.channels_last)
+        torch.testing.assert_close(order, joint(3, size))
