@@ -16,6 +16,7 @@ from gaia_ssl.datasets.fingerprint import images_fingerprint
 from gaia_ssl.errors import UserError
 from gaia_ssl.evaluation import calibrate_bn
 from gaia_ssl.export.formats import FORMATS, write_formats
+from gaia_ssl.export.into_config import PREFIX, IntoConfig
 from gaia_ssl.export.model_card import model_card
 from gaia_ssl.export.tasks import TASKS, PreparedTask
 from gaia_ssl.export.verify import verify_subnet
@@ -33,7 +34,7 @@ CARD = 'README.md'
 
 def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLike, resolution: int | None = None,
                   batch_size: int = 64, max_images: int = 1024, max_unreadable: float = 0.01,
-                  tasks: Sequence[PreparedTask] = (), winner: Winner | None = None, names: frozenset[str] | None = None,
+                  tasks: Sequence[PreparedTask | IntoConfig] = (), winner: Winner | None = None, names: frozenset[str] | None = None,
                   formats: Sequence[str] = ('safetensors', ), report: Callable[[str], None] = say) -> pathlib.Path:
     """Extract a subnet, recalibrate its batch norms on the given images, verify it, and write it with the tasks' configs.
 
@@ -48,7 +49,7 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
         batch_size: Images a batch of the calibration.
         max_images: Images to calibrate on, at most.
         max_unreadable: The share of unreadable images to accept.
-        tasks: What the backbone is for.
+        tasks: What the backbone is for: downstream tasks, and configs of the user that are to get it.
         winner: The search's result, if ``arch`` is from one.
         names: Calibrate only on files of these names, without suffix; None takes all.
         formats: Further forms of the backbone, see :func:`gaia_ssl.export.write_formats`.
@@ -139,4 +140,4 @@ def check_out(out: str | os.PathLike, overwrite: bool, checkpoint: str | os.Path
 def _files_of_an_export(folder: pathlib.Path) -> list[pathlib.Path]:
     """Those in ``folder`` with a name that an export writes, ``backbone.pth`` last: what lies beside it is an export's."""
     names = (CARD, *(f'{name}{size}.py' for name in TASKS for size in ('', '_small')), *FORMATS.values(), BACKBONE)
-    return [folder / name for name in names if (folder / name).is_file()]
+    return [*sorted(folder.glob(f'{PREFIX}*.py')), *(folder / name for name in names if (folder / name).is_file())]
