@@ -18,7 +18,7 @@ from gaia_ssl.export.formats import FORMATS
 from gaia_ssl.export.hand_over import check_out
 from gaia_ssl.export.into_config import PREFIX, IntoConfig
 from gaia_ssl.export.run_summary import summary_table
-from gaia_ssl.export.tasks import ALL, task_names
+from gaia_ssl.export.tasks import ALL, DENSE, task_names
 from gaia_ssl.export.winner import Winner, read_winner
 from gaia_ssl.search import TASKS as FEATURES
 from gaia_ssl.terminal import PlainConsole
@@ -32,10 +32,10 @@ def main() -> None:
     parser.add_argument('out', metavar='OUT', help='folder to write to')
     parser.add_argument('--for', action='append', default=[], dest='tasks', metavar='TASK',
                         help=f'write the config of a downstream task, may be given several times: {", ".join(TASKS)}, or {ALL} '
-                        '(the first three)')
+                        f'({", ".join(DENSE)})')
     parser.add_argument('--into', action='append', default=[], metavar='CONFIG',
-                        help='write this config of mmdet, mmseg or mmpretrain with the backbone in place of its own, may be given '
-                        'several times: a file, or e.g. mmdet::retinanet/retinanet_r50_fpn_1x_coco.py')
+                        help='write this config of mmdet, mmseg or mmpretrain with the backbone in place of its own, may be '
+                        'given several times: a file, or e.g. mmdet::retinanet/retinanet_r50_fpn_1x_coco.py')
     parser.add_argument('--data', metavar='DIR',
                         help='the data of the tasks, or a folder that holds each under its usual name (coco/, VOCdevkit/, '
                         'cityscapes/); without --for, a folder of images to recalibrate batch norm on')
@@ -69,7 +69,7 @@ def main() -> None:
     tasks = [prepare_task(name, arguments.data, arguments.small) for name in names]
     into = [IntoConfig(source, cli.read_config(source)) for source in dict.fromkeys(arguments.into)]
     if twice := [one for one, other in itertools.combinations(into, 2) if one.name == other.name]:
-        raise UserError(f'--into: two configs are called {twice[0].name.removeprefix(PREFIX)}; export each into a folder of its own')
+        raise UserError(f'--into: two configs are called {twice[0].name.removeprefix(PREFIX)}; export each into its own folder')
 
     check_out(arguments.out, arguments.overwrite, arguments.checkpoint)
     own = tasks[0].data if tasks and arguments.images is None else None

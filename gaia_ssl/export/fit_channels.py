@@ -33,7 +33,7 @@ def fit_channels(config: Config, toolbox: str, backbone: Place, channels: dict[i
         config: With the new backbone in it, without weights to load; it is changed.
         toolbox: Whose it is.
         backbone: Place of the backbone.
-        channels: Of each map of the old backbone: the new one's.
+        channels: Of each map of the old backbone, where no two have as many: the new one's.
         name: What to call the config in errors.
         report: Is told each change.
 
@@ -70,7 +70,7 @@ def fit_channels(config: Config, toolbox: str, backbone: Place, channels: dict[i
 def _whole(model: Any, place: Place, new: int, channels: dict[int, int]) -> tuple[Place, Any]:
     """Where a list of the old backbone's channels is that holds ``place``, and the new ones; else ``place`` and ``new``."""
     listed = value_at(model, place[:-1])
-    if isinstance(listed, list | tuple) and all(number in channels for number in listed):
+    if isinstance(listed, list | tuple) and all(isinstance(number, int) and number in channels for number in listed):
         return place[:-1], type(listed)(channels[number] for number in listed)
     return place, new
 
@@ -85,8 +85,9 @@ def _check_optimizer(model: nn.Module, config: Config, toolbox: str, name: str) 
         with toolbox_scope(toolbox):
             build_optim_wrapper(model, dict(type='OptimWrapper', **parts))
     except Exception as error:  # whatever a constructor raises
-        raise UserError(f"{name}: its optim_wrapper ({parts.get('constructor', parts['optimizer']['type'])}) does not take the new "
-                        f'backbone ({type(error).__name__}: {str(error)[:200]}); give it one that does') from error
+        which = parts.get('constructor', parts['optimizer']['type'])
+        raise UserError(f'{name}: its optim_wrapper ({which}) does not take the new backbone ({type(error).__name__}: '
+                        f'{str(error)[:200]}); give it one that does') from error
 
 
 def _misfit(error: TrialError, name: str) -> tuple[str, int, int]:
@@ -118,7 +119,7 @@ def _channels(layer: nn.Module) -> tuple[int, int] | None:
 def _setting(config: Config, toolbox: str, backbone: Place, layer: str, old: int) -> Place | None:
     """Where in ``config.model`` the number is that decides how many channels ``layer`` takes; None if it is not there."""
     for place in sorted(_numbers(config.model, backbone, old), key=lambda place: -_shared(place, layer)):
-        changed = Config(dict(copy.deepcopy(config.to_dict())))
+        changed = copy.deepcopy(config)
         changed.model = with_value(changed.model, place, 2 * old)
         for device in ('meta', 'cpu'):  # where a constructor computes with values, which meta tensors have not
             try:

@@ -10,7 +10,7 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from gaia_ssl.errors import UserError
-from gaia_ssl.export.config_place import Place, place_name, places, value_at
+from gaia_ssl.export.config_place import Place, place_name, places
 from gaia_ssl.export.trial import SIZE, TrialError, build_model, toolbox_scope, training_loss
 
 
@@ -46,21 +46,23 @@ def find_backbone(config: Config, toolbox: str, name: str) -> FoundBackbone:
     takers: dict[nn.Module, Tensor] = {}
 
     def note(module: nn.Module, value: Any) -> None:
-        if isinstance(value, Tensor) and value.shape[1:] == (3, SIZE, SIZE) and _places_of(typed, module):
+        if isinstance(value, Tensor) and value.shape[1:] == (3, SIZE, SIZE) and module in names and _places_of(typed, module):
             if not any(module in taker.modules() for taker in takers):
                 takers[module] = value
 
     try:
         model = build_model(config, toolbox)
+        names = {module: name for name, module in model.named_modules()}  # without teachers that a model hides from itself
         with torch.no_grad():
             training_loss(model, config, toolbox, note)
     except TrialError as error:
         does = 'cannot be built' if error.model is None else f'does not train on made-up images, at model.{error.where}'
         raise UserError(f'{name}: its own model, unchanged, {does.rstrip(".")} ({error}); give a config that runs') from error
-    names = {module: name for name, module in model.named_modules()}
-    if len(takers) != 1:
-        which = ' and '.join(f'model.{names[module]}' for module in takers) or 'no module'
-        raise UserError(f'{name}: {which} of its model take the images, where one backbone can be replaced')
+    if not takers:
+        raise UserError(f'{name}: no module of its model takes the images as a backbone does')
+    if len(takers) > 1:
+        which = ' and '.join(f'model.{names[module]}' for module in takers)
+        raise UserError(f'{name}: {which} take the images, where one backbone can be replaced')
     (module, images), = takers.items()
     found = _places_of(typed, module)
     if len(found) > 1:
@@ -72,9 +74,10 @@ def find_backbone(config: Config, toolbox: str, name: str) -> FoundBackbone:
         maps = module(images)
     maps = [maps] if isinstance(maps, Tensor) else maps
     if not isinstance(maps, list | tuple) or not all(isinstance(each, Tensor) and each.dim() == 4 for each in maps):
-        raise UserError(f'{name}: model.{place_name(found[0])}, a {type(module).__name__}, puts out no feature maps as a ResNet '
-                        'does, so that none can take its place')
-    return FoundBackbone(found[0], module, tuple(each.shape[1] for each in maps), [tuple(each.shape[-2:]) for each in maps])
+        raise UserError(f'{name}: model.{place_name(found[0])}, a {type(module).__name__}, puts out no feature maps as a '
+                        'ResNet does, so that none can take its place')
+    sizes = [tuple(each.shape[-2:]) for each in maps]
+    return FoundBackbone(found[0], module, tuple(each.shape[1] for each in maps), sizes)
 
 
 def _places_of(typed: list[tuple[Place, dict]], module: nn.Module) -> list[Place]:

@@ -34,8 +34,9 @@ CARD = 'README.md'
 
 def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLike, resolution: int | None = None,
                   batch_size: int = 64, max_images: int = 1024, max_unreadable: float = 0.01,
-                  tasks: Sequence[PreparedTask | IntoConfig] = (), winner: Winner | None = None, names: frozenset[str] | None = None,
-                  formats: Sequence[str] = ('safetensors', ), report: Callable[[str], None] = say) -> pathlib.Path:
+                  tasks: Sequence[PreparedTask | IntoConfig] = (), winner: Winner | None = None,
+                  names: frozenset[str] | None = None, formats: Sequence[str] = ('safetensors', ),
+                  report: Callable[[str], None] = say) -> pathlib.Path:
     """Extract a subnet, recalibrate its batch norms on the given images, verify it, and write it with the tasks' configs.
 
     Args:
@@ -51,7 +52,7 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
         max_unreadable: The share of unreadable images to accept.
         tasks: What the backbone is for: downstream tasks, and configs of the user that are to get it.
         winner: The search's result, if ``arch`` is from one.
-        names: Calibrate only on files of these names, without suffix; None takes all.
+        names: Calibrate only on files of these names, with or without suffix; None takes all.
         formats: Further forms of the backbone, see :func:`gaia_ssl.export.write_formats`.
         report: Where lines for the user go.
 

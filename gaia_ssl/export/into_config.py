@@ -21,7 +21,7 @@ from gaia_ssl.export.config_place import place_name, value_at, with_value
 from gaia_ssl.export.fit_channels import fit_channels
 from gaia_ssl.export.found_backbone import FoundBackbone, find_backbone
 from gaia_ssl.export.toolbox import PACKAGES
-from gaia_ssl.export.trial import SIZE, toolbox_scope
+from gaia_ssl.export.trial import SIZE
 from gaia_ssl.models import SubnetResNet
 from gaia_ssl.models.backbones.bottleneck_resnet import BottleneckResNet
 from gaia_ssl.space import Arch
@@ -83,10 +83,12 @@ class IntoConfig:
         old = value_at(config.model, found.place)
         settings = _settings(found, old, meta, self)
         where = place_name(found.place)
-        self.report(f'{self.source}: model.{where} is now {meta["arch"]}, with {_words(settings)}, as the '
-                    f'{type(found.module).__name__} there')
+        kept = f', with {_words(settings)}' if settings else ''
+        self.report(f'{self.source}: model.{where}, a {type(found.module).__name__}, becomes {meta["arch"]}{kept}')
         channels = Arch.parse(meta['arch']).out_channels
         follow = dict(zip(found.channels, (channels[index] for index in _stages(settings)), strict=True))
+        if len(follow) < len(found.channels):  # maps that their numbers do not tell apart
+            follow = {}
         if gone := sorted(set(old) - {'type', 'init_cfg', 'norm_cfg', *_OF_ALL, *_OF_RESNETS}):
             self.report(f'gone with that: {_words({name: old[name] for name in gone})}')
         new = backbone_config(checkpoint, meta, **settings)
@@ -103,6 +105,7 @@ class IntoConfig:
 def _settings(found: FoundBackbone, old: dict, meta: dict, into: IntoConfig) -> dict[str, Any]:
     """Arguments of ours such that it puts out maps of the sizes of the old one's."""
     module = found.module
+    what = f'{into.source}: model.{place_name(found.place)}, a {type(module).__name__},'
     settings = {name: getattr(module, name) for name in _OF_ALL if isinstance(getattr(module, name, None), bool)}
     settings |= _norm(getattr(module, 'norm_cfg', None) or old.get('norm_cfg'))
     if hasattr(module, 'strides') and hasattr(module, 'dilations') and hasattr(module, 'num_stages'):
@@ -110,16 +113,16 @@ def _settings(found: FoundBackbone, old: dict, meta: dict, into: IntoConfig) -> 
     else:
         strides = [SIZE // width for _, width in found.sizes]
         if len(set(strides)) < len(strides) or not set(strides) <= set(STRIDES):
-            raise UserError(f'{into.source}: model.{place_name(found.place)}, a {type(module).__name__}, has maps of the strides '
-                            f'{_numbers(strides)}; a ResNet that is not dilated has {_numbers(STRIDES)}')
+            raise UserError(f'{what} has maps of the strides {_numbers(strides)}; a ResNet that is not dilated has '
+                            f'{_numbers(STRIDES)}')
         settings['out_indices'] = tuple(map(STRIDES.index, strides))
     settings = {name: tuple(value) if isinstance(value, list | range) else value for name, value in settings.items()}
     settings = {name: value for name, value in settings.items() if value != _DEFAULTS[name]}
     sizes = _sizes(settings, meta)
     if sizes != found.sizes and (into.toolbox != 'mmpretrain' or len(sizes) != len(found.sizes)):
-        raise UserError(f'{into.source}: model.{place_name(found.place)}, a {type(module).__name__}, makes of {SIZE} px maps of '
-                        f'{_numbers(width for _, width in found.sizes)} px; the backbone {meta["arch"]} with the '
-                        f'{meta["stem_kernel"]}x{meta["stem_kernel"]} stem makes {_numbers(width for _, width in sizes)} px')
+        there, here = (_numbers(width for _, width in each) for each in (found.sizes, sizes))
+        raise UserError(f'{what} makes of {SIZE} px maps of {there} px; the backbone {meta["arch"]} with the '
+                        f'{meta["stem_kernel"]}x{meta["stem_kernel"]} stem makes {here} px')
     return settings
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import importlib
+import io
 import logging
 import traceback
 import warnings
@@ -48,13 +49,14 @@ class TrialError(Exception):
 
 @contextlib.contextmanager
 def toolbox_scope(toolbox: str) -> Iterator[None]:
-    """``toolbox``'s types are found, its warnings and log lines are not seen, random states stay."""
-    importlib.import_module(f'{toolbox}.models')
+    """``toolbox``'s types are found, what it prints, logs and warns of is not seen, random states stay."""
     states = np.random.get_state()
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with (DefaultScope.overwrite_default_scope(toolbox), torch.random.fork_rng(devices=[]), warnings.catch_warnings()):
+        with (DefaultScope.overwrite_default_scope(toolbox), torch.random.fork_rng(devices=[]), warnings.catch_warnings(),
+              contextlib.redirect_stdout(io.StringIO())):
+            importlib.import_module(f'{toolbox}.models')
             warnings.simplefilter('ignore')
             torch.manual_seed(0)
             yield
@@ -79,7 +81,7 @@ def build_model(config: Config, toolbox: str, device: str = 'cpu') -> nn.Module:
         raise TrialError(error) from error
 
 
-def training_loss(model: nn.Module, config: Config, toolbox: str,
+def training_loss(model: Any, config: Config, toolbox: str,
                   on_call: Callable[[nn.Module, Any], None] | None = None) -> Tensor:
     """The loss of ``model``, in training mode, for made-up images with one object, or one label, each.
 
@@ -116,7 +118,7 @@ def training_loss(model: nn.Module, config: Config, toolbox: str,
             handle.remove()
 
 
-def _prepared(model: nn.Module, data: dict) -> dict:
+def _prepared(model: Any, data: dict) -> dict:
     """Through the model's data preprocessor, as large as the images are."""
     preprocessor = model.data_preprocessor
     preprocessor.batch_augments = None

@@ -50,8 +50,8 @@ CASES = [
     case('mmdet::yolof/yolof_r50-c5_8xb8-1x_coco.py', {**CAFFE, 'out_indices': (3, )}, {'neck.in_channels': 52}),
     case('mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py', dict(norm_cfg=dict(type='SyncBN'), out_indices=(1, 2, 3)),
          {'neck.in_channels': [28, 36, 52]}),
-    case('mmdet::mask2former/mask2former_r50_8xb2-lsj-50e_coco.py', dict(norm_cfg=FROZEN_BN, norm_eval=True, out_indices=(0, 1, 2, 3)),
-         {'panoptic_head.in_channels': list(CHANNELS)}, ONE_LAYER_MASKS),
+    case('mmdet::mask2former/mask2former_r50_8xb2-lsj-50e_coco.py',
+         dict(norm_cfg=FROZEN_BN, norm_eval=True, out_indices=(0, 1, 2, 3)), {'panoptic_head.in_channels': list(CHANNELS)}, ONE_LAYER_MASKS),
     case(f'{SEG}/pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py', D8, HEADS, NARROW),
     case(f'{SEG}/deeplabv3plus/deeplabv3plus_r50-d8_4xb2-40k_cityscapes-512x1024.py', D8,
          {**HEADS, 'decode_head.c1_in_channels': 24}, NARROW),
@@ -89,7 +89,7 @@ def flat(config: Config) -> dict[str, object]:
 
 @pytest.mark.parametrize('name, settings, changed, lighter', CASES)
 def test_into(exported, name, settings, changed, lighter):
-    """What is written differs from the config in its backbone and what follows from it, and has the exported features in it."""
+    """What is written differs from the config in its backbone and what follows from that, and has the exported features."""
     checkpoint, net = exported
     before = read_config(name)
     before.merge_from_dict(lighter)
@@ -104,12 +104,10 @@ def test_into(exported, name, settings, changed, lighter):
         **settings)
     old, new = flat(before), flat(config)
     different = {place for place in old.keys() | new.keys() if old.get(place) != new.get(place)}
-    expected = {f'model.{place}' for place in changed}
     place = 'model.' + '.'.join(map(str, where))
-    for each in different:
-        assert (each.startswith(f'{place}.') or each.rpartition('.')[0] in expected or each in expected or each == 'model.pretrained'
-                or 'data_preprocessor' in each and each.split('.')[-1 if each[-1].isalpha() else -2] in
-                ('mean', 'std', 'bgr_to_rgb', 'to_rgb')), each
+    follow = [place, *(f'model.{each}' for each in changed), 'model.pretrained', *(
+        f'{holder}data_preprocessor.{each}' for holder in ('', 'model.') for each in ('mean', 'std', 'bgr_to_rgb', 'to_rgb'))]
+    assert not [each for each in different if not any(f'{each}.'.startswith(f'{one}.') for one in follow)]
     for place, value in changed.items():
         assert value_at(config.model, tuple(place.split('.'))) == value
 
@@ -193,10 +191,33 @@ def test_weights_of_the_whole_old_model_go(retinanet):
 
 
 @pytest.mark.slow
-def test_two_backbones_are_told():
+def test_a_hidden_teacher_stays():
     config = read_config('mmdet::lad/lad_r50-paa-r101_fpn_2xb8_coco_1x.py')
-    config.merge_from_dict({'model.teacher_ckpt': None, 'model.backbone.depth': 50, 'model.teacher_backbone.depth': 50})
-    refused(config, 'model.teacher_backbone and model.backbone of its model take the images')
+    config.merge_from_dict({'model.teacher_ckpt': None, 'model.teacher_backbone.depth': 50})
+    filled, _ = fill('mine.py', config)
+    assert filled.model.neck.in_channels == list(CHANNELS) and filled.model.backbone.arch == ARCH
+    for name in ('teacher_backbone', 'teacher_neck', 'teacher_bbox_head', 'bbox_head'):
+        assert filled.model[name] == config.model[name]
+
+
+def test_two_backbones_are_told(monkeypatch):
+    from mmpretrain.models import ImageClassifier
+    from mmpretrain.registry import MODELS
+
+    class TwoNets(ImageClassifier):
+
+        def __init__(self, second: dict, **kwargs) -> None:
+            super().__init__(**kwargs)
+            self.second = MODELS.build(second)
+
+        def extract_feat(self, inputs, stage='neck'):
+            self.second(inputs)
+            return super().extract_feat(inputs, stage)
+
+    monkeypatch.setitem(MODELS.module_dict, 'TwoNets', TwoNets)
+    config = read_config('mmpretrain::resnet/resnet18_8xb16_cifar10.py')
+    config.model.update(type='TwoNets', second=config.model.backbone)
+    refused(config, 'mine.py: model.second and model.backbone take the images, where one backbone can be replaced')
 
 
 def test_a_model_that_was_fitted_learns(retinanet):
