@@ -36,6 +36,8 @@ _OF_ALL = ('norm_eval', 'with_cp')
 """Arguments that the toolboxes' backbones have in common with ours, by the same names."""
 _DEFAULTS = {name: parameter.default for name, parameter in inspect.signature(BottleneckResNet).parameters.items()}
 """Of our arguments."""
+_ANY_CHANNELS = 1024
+"""Which any number of groups divides."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +135,7 @@ def _stages(settings: dict[str, Any]) -> tuple[int, ...]:
 
 def _norm(norm_cfg: dict | None) -> dict[str, dict]:
     """Its ``norm_cfg``, where that is a batch norm; with the epsilon of ours, for which the weights are."""
-    if norm_cfg is None or not isinstance(build_norm_layer(dict(norm_cfg), 1)[1], _BatchNorm):
+    if norm_cfg is None or not isinstance(build_norm_layer(dict(norm_cfg), _ANY_CHANNELS)[1], _BatchNorm):
         return {}
     return dict(norm_cfg={name: value for name, value in norm_cfg.items() if name != 'eps'})
 
@@ -150,7 +152,8 @@ def _forget_pretrained(config: Config, report: Callable[[str], None]) -> None:
     holders = (('model.', config.model, ('pretrained', 'init_cfg')), ('', config, ('load_from', )))
     for where, holder, names in holders:
         for name in names:
-            if (value := holder.pop(name, None)) and (name != 'init_cfg' or 'Pretrained' in str(value)):
+            if (value := holder.get(name)) and (name != 'init_cfg' or 'Pretrained' in str(value)):
+                del holder[name]
                 report(f'gone with the old weights: {where}{name}={value!r}')
 
 

@@ -66,17 +66,25 @@ def toolbox_scope(toolbox: str) -> Iterator[None]:
 
 
 def build_model(config: Config, toolbox: str, device: str = 'cpu') -> nn.Module:
-    """The model of ``config`` as the Runner builds it, with any weights, for one process.
+    """The model of ``config`` as the Runner builds it, for one process; initialised on the CPU, but nothing is loaded.
 
     Raises:
         TrialError: If it cannot be built.
     """
     model = copy.deepcopy(config.model)
+    for _, node in places(model):
+        if isinstance(node, dict):
+            node.pop('pretrained', None)
+            if 'Pretrained' in str(node.get('init_cfg')):
+                del node['init_cfg']
     if 'data_preprocessor' in config:
         model.setdefault('data_preprocessor', copy.deepcopy(config.data_preprocessor))
     try:
         with toolbox_scope(toolbox), torch.device(device):
-            return revert_sync_batchnorm(MODELS.build(model))
+            built = revert_sync_batchnorm(MODELS.build(model))
+            if device == 'cpu':
+                built.init_weights()
+            return built
     except Exception as error:  # whatever its constructors raise
         raise TrialError(error) from error
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from mmengine.config import Config, ConfigDict
+from mmengine.registry import MODELS
 
 from gaia_ssl.checkpoint import save_checkpoint
 from gaia_ssl.cli import read_config
@@ -10,7 +11,7 @@ from gaia_ssl.config_file import write_config
 from gaia_ssl.errors import UserError
 from gaia_ssl.export.config_place import places, value_at
 from gaia_ssl.export.into_config import IntoConfig
-from gaia_ssl.export.trial import build_model, training_loss
+from gaia_ssl.export.trial import build_model, toolbox_scope, training_loss
 from gaia_ssl.models import SubnetResNet
 from tests import tiny
 
@@ -51,7 +52,8 @@ CASES = [
     case('mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py', dict(norm_cfg=dict(type='SyncBN'), out_indices=(1, 2, 3)),
          {'neck.in_channels': [28, 36, 52]}),
     case('mmdet::mask2former/mask2former_r50_8xb2-lsj-50e_coco.py',
-         dict(norm_cfg=FROZEN_BN, norm_eval=True, out_indices=(0, 1, 2, 3)), {'panoptic_head.in_channels': list(CHANNELS)}, ONE_LAYER_MASKS),
+         dict(norm_cfg=FROZEN_BN, norm_eval=True, out_indices=(0, 1, 2, 3)), {'panoptic_head.in_channels': list(CHANNELS)},
+         ONE_LAYER_MASKS),
     case(f'{SEG}/pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py', D8, HEADS, NARROW),
     case(f'{SEG}/deeplabv3plus/deeplabv3plus_r50-d8_4xb2-40k_cityscapes-512x1024.py', D8,
          {**HEADS, 'decode_head.c1_in_channels': 24}, NARROW),
@@ -112,12 +114,12 @@ def test_into(exported, name, settings, changed, lighter):
         assert value_at(config.model, tuple(place.split('.'))) == value
 
     toolbox = config.default_scope
-    model = build_model(config, toolbox).eval()
-    preprocessor = model.data_preprocessor
-    assert preprocessor.mean.flatten().tolist() == META['mean'] and preprocessor.std.flatten().tolist() == META['std']
-    assert preprocessor.to_rgb if toolbox == 'mmpretrain' else preprocessor._channel_conversion
-    inside = model.get_submodule('.'.join(map(str, where)))
-    inside.init_weights()
+    preprocessor = config.model.get('data_preprocessor') or config.data_preprocessor
+    assert preprocessor.mean == META['mean'] and preprocessor.std == META['std']
+    assert preprocessor['to_rgb' if toolbox == 'mmpretrain' else 'bgr_to_rgb'] is True
+    with toolbox_scope(toolbox):
+        inside = MODELS.build(value_at(config.model, where)).eval()
+        inside.init_weights()
     net.out_indices, images = inside.out_indices, tiny.images(1, size=64)
     dilated = {key: settings[key] for key in ('strides', 'dilations', 'contract_dilation') if key in settings}
     if dilated:
@@ -202,19 +204,19 @@ def test_a_hidden_teacher_stays():
 
 def test_two_backbones_are_told(monkeypatch):
     from mmpretrain.models import ImageClassifier
-    from mmpretrain.registry import MODELS
+    from mmpretrain.registry import MODELS as CLASSIFIERS
 
     class TwoNets(ImageClassifier):
 
         def __init__(self, second: dict, **kwargs) -> None:
             super().__init__(**kwargs)
-            self.second = MODELS.build(second)
+            self.second = CLASSIFIERS.build(second)
 
         def extract_feat(self, inputs, stage='neck'):
             self.second(inputs)
             return super().extract_feat(inputs, stage)
 
-    monkeypatch.setitem(MODELS.module_dict, 'TwoNets', TwoNets)
+    monkeypatch.setitem(CLASSIFIERS.module_dict, 'TwoNets', TwoNets)
     config = read_config('mmpretrain::resnet/resnet18_8xb16_cifar10.py')
     config.model.update(type='TwoNets', second=config.model.backbone)
     refused(config, 'mine.py: model.second and model.backbone take the images, where one backbone can be replaced')
@@ -222,7 +224,9 @@ def test_two_backbones_are_told(monkeypatch):
 
 def test_a_model_that_was_fitted_learns(retinanet):
     """The step that is tried is a real one: with a wrong number it fails, with the right one the loss has a gradient."""
+    retinanet.model.init_cfg = dict(type='Normal', layer='Linear', std=0.01)
     config, _ = fill('mine.py', retinanet)
+    assert config.model.init_cfg == retinanet.model.init_cfg  # loads no weights
     config.model.backbone = ConfigDict({key: value for key, value in config.model.backbone.items() if key != 'init_cfg'})
     model = build_model(config, 'mmdet')
     training_loss(model, config, 'mmdet').backward()
