@@ -75,8 +75,8 @@ def main() -> None:
     own = tasks[0].data if tasks and arguments.images is None else None
     path = export_subnet(
         arguments.checkpoint, arch, own.images if own else arguments.images or arguments.data, arguments.out,
-        arguments.resolution, arguments.batch_size, arguments.max_images, arguments.max_unreadable, [*tasks, *into], winner,
-        names=own.names if own else None, formats=formats)
+        arguments.resolution, arguments.batch_size, arguments.max_images, arguments.max_unreadable, tasks, winner,
+        names=own.names if own else None, formats=formats, into=into)
     console = PlainConsole()
     if tasks:
         console.print(summary_table([(task.name, len(task.data.classes), task.run) for task in tasks]))

@@ -34,8 +34,8 @@ CARD = 'README.md'
 
 def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLike, resolution: int | None = None,
                   batch_size: int = 64, max_images: int = 1024, max_unreadable: float = 0.01,
-                  tasks: Sequence[PreparedTask | IntoConfig] = (), winner: Winner | None = None,
-                  names: frozenset[str] | None = None, formats: Sequence[str] = ('safetensors', ),
+                  tasks: Sequence[PreparedTask] = (), winner: Winner | None = None, names: frozenset[str] | None = None,
+                  formats: Sequence[str] = ('safetensors', ), into: Sequence[IntoConfig] = (),
                   report: Callable[[str], None] = say) -> pathlib.Path:
     """Extract a subnet, recalibrate its batch norms on the given images, verify it, and write it with the tasks' configs.
 
@@ -50,10 +50,11 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
         batch_size: Images a batch of the calibration.
         max_images: Images to calibrate on, at most.
         max_unreadable: The share of unreadable images to accept.
-        tasks: What the backbone is for: downstream tasks, and configs of the user that are to get it.
+        tasks: What the backbone is for.
         winner: The search's result, if ``arch`` is from one.
         names: Calibrate only on files of these names, with or without suffix; None takes all.
         formats: Further forms of the backbone, see :func:`gaia_ssl.export.write_formats`.
+        into: Configs of the user's that get the backbone.
         report: Where lines for the user go.
 
     Returns:
@@ -71,7 +72,7 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
     normalisation = {name: supernet_meta[name] for name in ('mean', 'std', 'to_rgb')}
     resolution = RESOLUTIONS[supernet.stem_kernel] if resolution is None else resolution
     described = dict(arch=str(arch), stem_kernel=supernet.stem_kernel, resolution=resolution, **normalisation)
-    configs = {task.name: task.fill(path, described) for task in tasks}  # before long work starts: they may not fit
+    configs = {each.name: each.fill(path, described) for each in (*tasks, *into)}  # before long work starts: they may not fit
 
     crops = CenterCrops(images, **normalisation, resolution=resolution, batch_size=batch_size, max_images=max_images,
                         names=names, max_unreadable=max_unreadable, report=report)
@@ -105,7 +106,7 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
         write_formats(subnet, new, formats, resolution, meta, probe, report)
         for name, config in configs.items():
             write_config(config, new / f'{name}.py', beside=path)
-        (new / CARD).write_text(model_card(meta, winner, tasks), encoding='utf-8')
+        (new / CARD).write_text(model_card(meta, winner, [*tasks, *into]), encoding='utf-8')
         _replace_export(path.parent, new)
     return path
 
