@@ -31,3 +31,10 @@ def test_kept_images_are_the_same_and_not_read_again(folder):
 def test_classes_are_named(folder):
     images = crops(folder, with_label=True, max_images=4)
     assert images.classes == ['ant', 'ant', 'bee', 'bee'] and images.labels == [0, 0, 1, 1]
+
+
+def test_files_are_asked_for_by_name_with_or_without_suffix(folder):
+    tiny.photos(folder / 'cat', 1)
+    (folder / 'cat' / '000.png').rename(folder / 'cat' / '003.jpg')  # another file of that stem
+    found = crops(folder, names=frozenset({'003.png', '004'})).paths
+    assert [path.rpartition('/')[2] for path in found] == ['003.png', '004.png', '003.png', '004.png']

@@ -175,8 +175,7 @@ def test_the_papers_archs_are_exported_and_compute(supernet, arch, tmp_path):
             run_model(model, torch.randn(1, 3, 64, 96))
 
 
-@pytest.mark.parametrize('small', [False, True])
-@pytest.mark.parametrize('task', NAMES)
+@pytest.mark.parametrize('task, small', [*((task, True) for task in NAMES), *((task, False) for task in downstream_data.PAPER)])
 def test_a_runner_builds_up_to_the_data(task, small, tmp_path):
     prepared = prepare_task(task, str(downstream_data.MAKERS[task](tmp_path / 'data')), small)
     config = prepared.fill(tmp_path / 'backbone.pth', dict(arch=str(downstream_data.RESNET), **META))
