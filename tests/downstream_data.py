@@ -81,14 +81,31 @@ def cityscapes(root: pathlib.Path, suffix: str = '.png') -> pathlib.Path:
     return root
 
 
+def masks(root: pathlib.Path, beside: bool = False, labels: Sequence[int] = (0, 1, 2, 255)) -> pathlib.Path:
+    """Pictures with an indexed mask each, stripes of ``labels``; in ``images/`` and ``masks/``, or ``beside`` one another."""
+    stripes = np.repeat(np.array(labels, dtype=np.uint8), WIDTH // len(labels))
+    mask = Image.fromarray(np.tile(stripes, (HEIGHT, 1)))
+    mask.putpalette([number % 256 for number in range(0, 7 * 768, 7)])
+    for split, count in (('train', 4), ('val', 2)):
+        images, folder = (root / split, ) * 2 if beside else (root / 'images' / split, root / 'masks' / split)
+        _pictures(images, [f'{index:03d}.jpg' for index in range(count)])
+        folder.mkdir(parents=True, exist_ok=True)
+        for index in range(count):
+            mask.save(folder / f'{index:03d}_mask.png')
+    return root
+
+
 def _quiet(line: str) -> None:
     pass
 
 
-MAKERS = {'coco-mask-rcnn': coco, 'voc-faster-rcnn-c4': voc, 'cityscapes-fcn': cityscapes}
+MAKERS = {'coco-mask-rcnn': coco, 'voc-faster-rcnn-c4': voc, 'cityscapes-fcn': cityscapes, 'coco-faster-rcnn': coco,
+          'voc-faster-rcnn': voc, 'segmentation': masks}
+PAPER = ('coco-mask-rcnn', 'voc-faster-rcnn-c4', 'cityscapes-fcn')
+"""The tasks of the paper."""
 
 
-def export(folder: pathlib.Path, tasks: Sequence[str] = tuple(MAKERS), arch: Arch = RESNET, space: ArchSpace = RESNET_SPACE,
+def export(folder: pathlib.Path, tasks: Sequence[str] = PAPER, arch: Arch = RESNET, space: ArchSpace = RESNET_SPACE,
            small: bool = False) -> pathlib.Path:
     """An exported folder with the configs of ``tasks`` and tiny data for each; its ``backbone.pth``."""
     checkpoint = tiny.save_supernet(folder / 'supernet.pth', space=space, stem_kernel=7)

@@ -50,7 +50,7 @@ from mmengine import registry
 names = dict(
     MODELS=['DynamicResNet', 'SubnetResLayer', 'SubnetResNet', 'SupernetMoCo'],
     MODEL_WRAPPERS=['SandwichDistributedDataParallel'],
-    DATASETS=['ImageFolder'], DATA_SAMPLERS=['SeededSampler'], LOOPS=['TaskAwareSearchLoop'],
+    DATASETS=['ImageFolder'], TRANSFORMS=['MapLabel'], DATA_SAMPLERS=['SeededSampler'], LOOPS=['TaskAwareSearchLoop'],
     HOOKS=['AtomicCheckpointHook', 'SandwichSamplerHook', 'SubnetEvaluationHook', 'UnreadableImagesHook'],
     OPTIM_WRAPPERS=['AutocastOptimWrapper'])
 for kind, types in names.items():

@@ -2,10 +2,12 @@
 
     gaia-ssl export CHECKPOINT ARCH OUT --for coco-mask-rcnn --data data/coco
     gaia-ssl export CHECKPOINT OUT --from best.json --group 3-4 --for cityscapes-fcn --data data/cityscapes
+    gaia-ssl export CHECKPOINT ARCH OUT --into my_config.py --data DIR   # into any config of mmdet, mmseg, mmpretrain
     gaia-ssl export CHECKPOINT ARCH OUT --data DIR          # the backbone alone, DIR any folder of images
 """
 
 import argparse
+import itertools
 
 import import_guard  # noqa: F401
 
@@ -14,8 +16,9 @@ from gaia_ssl.errors import UserError
 from gaia_ssl.export import TASKS, export_subnet, parse_formats, prepare_task
 from gaia_ssl.export.formats import FORMATS
 from gaia_ssl.export.hand_over import check_out
+from gaia_ssl.export.into_config import PREFIX, IntoConfig
 from gaia_ssl.export.run_summary import summary_table
-from gaia_ssl.export.tasks import ALL, task_names
+from gaia_ssl.export.tasks import ALL, DENSE, task_names
 from gaia_ssl.export.winner import Winner, read_winner
 from gaia_ssl.search import TASKS as FEATURES
 from gaia_ssl.terminal import PlainConsole
@@ -29,7 +32,10 @@ def main() -> None:
     parser.add_argument('out', metavar='OUT', help='folder to write to')
     parser.add_argument('--for', action='append', default=[], dest='tasks', metavar='TASK',
                         help=f'write the config of a downstream task, may be given several times: {", ".join(TASKS)}, or {ALL} '
-                        '(the first three)')
+                        f'({", ".join(DENSE)})')
+    parser.add_argument('--into', action='append', default=[], metavar='CONFIG',
+                        help='write this config of mmdet, mmseg or mmpretrain with the backbone in place of its own, may be '
+                        'given several times: a file, or e.g. mmdet::retinanet/retinanet_r50_fpn_1x_coco.py')
     parser.add_argument('--data', metavar='DIR',
                         help='the data of the tasks, or a folder that holds each under its usual name (coco/, VOCdevkit/, '
                         'cityscapes/); without --for, a folder of images to recalibrate batch norm on')
@@ -62,20 +68,23 @@ def main() -> None:
     winner = choose(arguments, names)
     arch = winner.arch if winner else Arch.parse(arguments.arch)
     tasks = [prepare_task(name, arguments.data, arguments.small) for name in names]
+    into = [IntoConfig(source, cli.read_config(source)) for source in dict.fromkeys(arguments.into)]
+    if twice := [one for one, other in itertools.combinations(into, 2) if one.name == other.name]:
+        raise UserError(f'--into: two configs are called {twice[0].name.removeprefix(PREFIX)}; export each into its own folder')
 
     check_out(arguments.out, arguments.overwrite, arguments.checkpoint)
     own = tasks[0].data if tasks and arguments.images is None else None
     path = export_subnet(
         arguments.checkpoint, arch, own.images if own else arguments.images or arguments.data, arguments.out,
         arguments.resolution, arguments.batch_size, arguments.max_images, arguments.max_unreadable, tasks, winner,
-        names=own.names if own else None, choice=cli.file_choice(arguments), formats=formats)
+        names=own.names if own else None, choice=cli.file_choice(arguments), formats=formats, into=into)
     console = PlainConsole()
     if tasks:
         console.print(summary_table([(task.name, len(task.data.classes), task.run) for task in tasks]))
-    for task in tasks:
-        console.print(f'config:   {path.with_name(task.name)}.py', soft_wrap=True)
+    for each in (*tasks, *into):
+        console.print(f'config:   {path.with_name(each.name)}.py', soft_wrap=True)
     console.print(f'backbone: {path}', soft_wrap=True)
-    further = 'how to train and test' if tasks else 'where it is from; --for TASK writes the config of a task'
+    further = 'how to train and test' if tasks or into else 'where it is from; --for TASK writes the config of a task'
     console.print(f'README.md beside it says what it is and {further}', soft_wrap=True)
 
 

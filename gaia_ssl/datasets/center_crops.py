@@ -50,7 +50,7 @@ class CenterCrops:
         batch_size: Images a batch; the last one may be smaller, but never a single image unless all is one.
         max_images: Take so many images, evenly spaced over the sorted folder; None takes all.
         with_label: Whether each folder directly below is a class.
-        names: Take only files of these names, without suffix; None takes all.
+        names: Take only files of these names, with or without suffix; None takes all.
         choice: Which files of the folder to take.
         max_unreadable: The share of unreadable images above which iteration ends in a UserError.
         keep: Keep the images in memory once they are read, at one byte a value: 150 KB each at 224 px.
@@ -86,7 +86,7 @@ class CenterCrops:
                                    **self.choice.arguments())
         for line in self.dataset.described if self.announce else ():
             self.report(line)
-        chosen = [index for index in range(len(self.dataset)) if self.names is None or self._name(index) in self.names]
+        chosen = [index for index in range(len(self.dataset)) if self._is_asked_for(index)]
         if not chosen:
             names = self.names or ()
             raise UserError(f'{self.folder}: holds none of the {len(names)} images that are asked for, e.g. '
@@ -99,8 +99,9 @@ class CenterCrops:
         """Batches."""
         return len(self._batches)
 
-    def _name(self, index: int) -> str:
-        return pathlib.Path(self.dataset.get_data_info(index)['img_path']).stem
+    def _is_asked_for(self, index: int) -> bool:
+        path = pathlib.Path(self.dataset.get_data_info(index)['img_path'])
+        return self.names is None or not self.names.isdisjoint((path.name, path.stem))
 
     @property
     def paths(self) -> list[str]:

@@ -14,18 +14,23 @@ from gaia_ssl.files import read_json
 from gaia_ssl.terminal import say
 
 
+class NoMasksError(UserError):
+    """No annotation has a mask, and the task needs them."""
+
+
 def read_coco(config: Config, folder: str, report: Report = say) -> TaskData:
     """Data in COCO's layout, ``annotations/instances_*2017.json`` with ``train2017/`` and ``val2017/``.
 
     Raises:
+        NoMasksError: If the config has a mask head, and no annotation of training or validation has a mask.
         UserError: If a file is missing or broken, or training and validation differ in their categories.
     """
     root = find_root(folder, 'annotations', ('coco', ))
-    contents, files = {}, {}
+    contents, files, masks = {}, {}, 'mask_head' in config.model.roi_head
     for loader in ('train_dataloader', 'val_dataloader'):
         dataset = config[loader].dataset
         files[loader] = root / dataset.ann_file
-        contents[loader] = _read(files[loader], root / dataset.data_prefix.img, tested=loader == 'val_dataloader')
+        contents[loader] = _read(files[loader], root / dataset.data_prefix.img, loader == 'val_dataloader', masks)
     train, val = contents.values()
     if _categories(train) != _categories(val):
         raise UserError(f"{files['val_dataloader']}: its categories are not those of {files['train_dataloader'].name}; "
@@ -39,7 +44,7 @@ def read_coco(config: Config, folder: str, report: Report = say) -> TaskData:
                     str(root / config.train_dataloader.dataset.data_prefix.img), None, num_images)
 
 
-def _read(path: pathlib.Path, images: pathlib.Path, tested: bool) -> dict:
+def _read(path: pathlib.Path, images: pathlib.Path, tested: bool, masks: bool) -> dict:
     check_file(path)
     with path.open('rb') as file:
         if file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8:
@@ -53,7 +58,7 @@ def _read(path: pathlib.Path, images: pathlib.Path, tested: bool) -> dict:
             raise TypeError('a category has no text as its name')
         if not labels or len(set(labels)) < len(labels):
             raise UserError(f'{path}: lists {"a category twice" if labels else "no category"}; mend its categories')
-        _check_annotations(content, path, tested)
+        _check_annotations(content, path, tested, masks)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f'{path}: not COCO annotations ({type(error).__name__}: {error})') from error
     return content
@@ -70,8 +75,10 @@ def _check_images(entries: list[dict], path: pathlib.Path, images: pathlib.Path)
                         f'{missing[0]}')
 
 
-def _check_annotations(content: dict, path: pathlib.Path, tested: bool) -> None:
+def _check_annotations(content: dict, path: pathlib.Path, tested: bool, masks: bool) -> None:
     """What mmdet, and pycocotools if it is ``tested`` on them, read of every annotation is there; else a KeyError."""
+    if masks and content['annotations'] and not any(_is_mask(each.get('segmentation')) for each in content['annotations']):
+        raise NoMasksError(f'{path}: its annotations hold no masks')
     categories = {category['id'] for category in content['categories']}
     identifiers = set()
     for annotation in content['annotations']:
@@ -86,7 +93,7 @@ def _check_annotations(content: dict, path: pathlib.Path, tested: bool) -> None:
         if tested and 'iscrowd' not in annotation:
             raise UserError(f'{where} has no iscrowd, which the test needs; give it 0, or 1 for a group of objects')
         skipped = not tested and (area <= 0 or width < 1 or height < 1)
-        if not skipped and not _is_mask(annotation.get('segmentation')):
+        if masks and not skipped and not _is_mask(annotation.get('segmentation')):
             raise UserError(f'{where} has a box and no mask (its segmentation is missing, empty or no polygon), which Mask '
                             'R-CNN is trained and tested on; give it one, or take it out')
 

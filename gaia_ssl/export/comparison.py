@@ -46,8 +46,11 @@ FILES = (RESULTS, TABLE, *(f'{EXPORTS}/{name}' for name in (SOURCE_SUPERNET, *EX
 CONFIG, TEST, LOG = 'config.py', 'test', 'output.log'
 METRICS = {
     'coco-mask-rcnn': ('coco/bbox_mAP', 'coco/segm_mAP'),
+    'coco-faster-rcnn': ('coco/bbox_mAP', 'coco/bbox_mAP_50'),
     'voc-faster-rcnn-c4': ('pascal_voc/mAP', 'pascal_voc/AP50'),
+    'voc-faster-rcnn': ('pascal_voc/mAP', 'pascal_voc/AP50'),
     'cityscapes-fcn': ('mIoU', 'aAcc'),
+    'segmentation': ('mIoU', 'aAcc'),
 }
 """What to show of a task's metrics, the most telling first; classification has ``accuracy/top1``."""
 

@@ -18,6 +18,7 @@ from gaia_ssl.errors import UserError
 from gaia_ssl.evaluation import calibrate_bn
 from gaia_ssl.export.calibration_files import choose_files, set_patterns
 from gaia_ssl.export.formats import FORMATS, write_formats
+from gaia_ssl.export.into_config import PREFIX, IntoConfig
 from gaia_ssl.export.model_card import model_card
 from gaia_ssl.export.tasks import TASKS, PreparedTask
 from gaia_ssl.export.verify import verify_subnet
@@ -37,7 +38,7 @@ CARD = 'README.md'
 def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLike, resolution: int | None = None,
                   batch_size: int = 64, max_images: int = 1024, max_unreadable: float = 0.01,
                   tasks: Sequence[PreparedTask] = (), winner: Winner | None = None, names: frozenset[str] | None = None,
-                  choice: FileChoice = ALL_FILES, formats: Sequence[str] = ('safetensors', ),
+                  choice: FileChoice = ALL_FILES, formats: Sequence[str] = ('safetensors', ), into: Sequence[IntoConfig] = (),
                   report: Callable[[str], None] = say) -> pathlib.Path:
     """Extract a subnet, recalibrate its batch norms on the given images, verify it, and write it with the tasks' configs.
 
@@ -54,10 +55,11 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
         max_unreadable: The share of unreadable images to accept.
         tasks: What the backbone is for.
         winner: The search's result, if ``arch`` is from one.
-        names: Calibrate only on files of these names, without suffix; None takes all.
+        names: Calibrate only on files of these names, with or without suffix; None takes all.
         choice: Which files of the folder; without any, those that the search or else the training took, see
             :func:`~gaia_ssl.export.calibration_files.choose_files`.
         formats: Further forms of the backbone, see :func:`gaia_ssl.export.write_formats`.
+        into: Configs of the user's that get the backbone.
         report: Where lines for the user go.
 
     Returns:
@@ -76,7 +78,7 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
     if resolution is None:
         resolution = supernet_meta.get('resolution', RESOLUTIONS[supernet.stem_kernel])
     described = dict(arch=str(arch), stem_kernel=supernet.stem_kernel, resolution=resolution, **normalisation)
-    configs = {task.name: task.fill(path, described) for task in tasks}  # before long work starts: they may not fit
+    configs = {each.name: each.fill(path, described) for each in (*tasks, *into)}  # before long work starts: they may not fit
 
     recorded = (winner.search, 'the search') if winner else (supernet_meta, 'the training')
     choice = choose_files(choice, recorded[0].get('files'), recorded[1], images, report)
@@ -116,7 +118,7 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
         write_formats(subnet, new, formats, resolution, meta, probe, report)
         for name, config in configs.items():
             write_config(config, new / f'{name}.py', beside=path)
-        (new / CARD).write_text(model_card(meta, winner, tasks), encoding='utf-8')
+        (new / CARD).write_text(model_card(meta, winner, [*tasks, *into]), encoding='utf-8')
         _replace_export(path.parent, new)
     return path
 
@@ -152,4 +154,4 @@ def check_out(out: str | os.PathLike, overwrite: bool, checkpoint: str | os.Path
 def _files_of_an_export(folder: pathlib.Path) -> list[pathlib.Path]:
     """Those in ``folder`` with a name that an export writes, ``backbone.pth`` last: what lies beside it is an export's."""
     names = (CARD, *(f'{name}{size}.py' for name in TASKS for size in ('', '_small')), *FORMATS.values(), BACKBONE)
-    return [folder / name for name in names if (folder / name).is_file()]
+    return [*sorted(folder.glob(f'{PREFIX}*.py')), *(folder / name for name in names if (folder / name).is_file())]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from importlib import metadata
 from typing import Any
 
+from gaia_ssl.export.into_config import IntoConfig
 from gaia_ssl.export.tasks import PreparedTask
 from gaia_ssl.export.winner import Winner
 from gaia_ssl.search.task import MEASURES, similarity_label
@@ -46,8 +48,19 @@ python "$TOOLS"/test.py {name}.py work_dirs/{name}/{run.checkpoint}
 ```
 """
 
+_INTO = """
+## {name}
 
-def model_card(meta: dict[str, Any], winner: Winner | None, tasks: Sequence[PreparedTask]) -> str:
+{source} with this backbone in place of its own. In this folder:
+
+```bash
+TOOLS=$(python -c 'import {toolbox} as box; print(box.__path__[0])')/.mim/tools
+python "$TOOLS"/train.py {file} --work-dir work_dirs/{file_stem}
+```
+"""
+
+
+def model_card(meta: dict[str, Any], winner: Winner | None, tasks: Sequence[PreparedTask | IntoConfig]) -> str:
     """Markdown: what the backbone is, where it is from, and the commands that train and test it.
 
     Args:
@@ -96,7 +109,10 @@ def _origin(meta: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield 'versions', ', '.join([f"gaia_ssl {meta['gaia_ssl_version']}", *_versions()])
 
 
-def _commands(task: PreparedTask) -> str:
+def _commands(task: PreparedTask | IntoConfig) -> str:
+    if isinstance(task, IntoConfig):
+        return _INTO.format(name=code_span(task.name), source=code_span(task.source), toolbox=task.toolbox,
+                            file=shlex.quote(f'{task.name}.py'), file_stem=shlex.quote(task.name))
     run = task.run
     work_dir = f'--work-dir work_dirs/{task.name}'
     train = f'python "$TOOLS"/train.py {task.name}.py {work_dir}'

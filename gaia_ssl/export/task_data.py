@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from gaia_ssl.errors import UserError
 
@@ -21,8 +22,9 @@ class TaskData:
         root: The config's ``data_root``.
         classes: Names of the classes, in the order of their labels.
         images: Folder of the training images, to recalibrate batch norm on.
-        names: Which files in it are training images, without suffix; None for all.
+        names: Which files in it are training images, with or without suffix; None for all.
         num_images: How many images there are to train on.
+        settings: Further arguments of the task's ``fill``.
     """
 
     root: str
@@ -30,6 +32,7 @@ class TaskData:
     images: str
     names: frozenset[str] | None
     num_images: int
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def find_root(folder: str, marker: str, usual: Sequence[str]) -> pathlib.Path:

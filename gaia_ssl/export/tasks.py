@@ -13,9 +13,10 @@ from gaia_ssl.errors import UserError
 from gaia_ssl.export.cityscapes_data import read_cityscapes
 from gaia_ssl.export.class_folder_data import read_class_folders
 from gaia_ssl.export.classification_config import fill_classifier
-from gaia_ssl.export.coco_data import read_coco
+from gaia_ssl.export.coco_data import NoMasksError, read_coco
 from gaia_ssl.export.detector_config import fill_detector
 from gaia_ssl.export.downstream import downstream_config_path
+from gaia_ssl.export.masks_data import read_masks
 from gaia_ssl.export.run_summary import RunSummary, summarise_run
 from gaia_ssl.export.segmentor_config import fill_segmentor
 from gaia_ssl.export.task_data import TaskData
@@ -23,6 +24,10 @@ from gaia_ssl.export.voc_data import read_voc
 from gaia_ssl.terminal import say
 
 ALL = 'all'
+DENSE = ('coco-mask-rcnn', 'voc-faster-rcnn-c4', 'cityscapes-fcn')
+"""The tasks that ``all`` stands for: the paper's, each on data of its own layout."""
+WITHOUT_MASKS = {'coco-mask-rcnn': 'coco-faster-rcnn'}
+"""What to train in the place of a task where the annotations hold boxes alone."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +38,7 @@ class Task:
         toolbox: Whose tools run it.
         features: Which features the search compares for it (a key of :data:`gaia_ssl.search.task.TASKS`).
         read: Finds and checks the user's data: ``read(config, folder, report)``.
-        fill: Puts backbone and data into the config: ``fill(config, checkpoint, meta, data_root, classes)``.
+        fill: Puts backbone and data into the config: ``fill(config, checkpoint, meta, data_root, classes, **settings)``.
     """
 
     toolbox: str
@@ -45,8 +50,11 @@ class Task:
 _CLASSIFICATION = Task('mmpretrain', 'z', read_class_folders, fill_classifier)
 TASKS: dict[str, Task] = {
     'coco-mask-rcnn': Task('mmdet', 'c2-c5', read_coco, fill_detector),
+    'coco-faster-rcnn': Task('mmdet', 'c2-c5', read_coco, fill_detector),
     'voc-faster-rcnn-c4': Task('mmdet', 'c5', read_voc, fill_detector),
+    'voc-faster-rcnn': Task('mmdet', 'c2-c5', read_voc, fill_detector),
     'cityscapes-fcn': Task('mmseg', 'c4-c5', read_cityscapes, fill_segmentor),
+    'segmentation': Task('mmseg', 'c4-c5', read_masks, fill_segmentor),
     'imagenet-linear': _CLASSIFICATION,
     'imagenet-semi-1p': _CLASSIFICATION,
     'imagenet-semi-10p': _CLASSIFICATION,
@@ -82,13 +90,13 @@ class PreparedTask:
         Raises:
             UserError: If the backbone does not fit, or a path or a class has a name that a config cannot hold.
         """
-        config = self.task.fill(self.config, checkpoint, meta, self.data.root, self.data.classes)
+        config = self.task.fill(self.config, checkpoint, meta, self.data.root, self.data.classes, **self.data.settings)
         check_config(config)
         return config
 
 
 def task_names(names: Sequence[str]) -> list[str]:
-    """``names``, each once; ``all`` stands for all but classification, whose four tasks take other folders.
+    """``names``, each once; ``all`` stands for :data:`DENSE`.
 
     Raises:
         UserError: If one is unknown.
@@ -96,8 +104,7 @@ def task_names(names: Sequence[str]) -> list[str]:
     for name in names:
         if name not in TASKS and name != ALL:
             raise UserError(f"'{name}' is not a downstream task; choose from {', '.join(TASKS)}, {ALL}")
-    dense = [name for name, task in TASKS.items() if task is not _CLASSIFICATION]
-    return list(dict.fromkeys(each for name in names for each in (dense if name == ALL else [name])))
+    return list(dict.fromkeys(each for name in names for each in (DENSE if name == ALL else [name])))
 
 
 def prepare_task(name: str, data: str, small: bool = False, report: Callable[[str], None] = say) -> PreparedTask:
@@ -109,6 +116,9 @@ def prepare_task(name: str, data: str, small: bool = False, report: Callable[[st
         small: The variant for little data and time.
         report: Where progress goes.
 
+    Returns:
+        The task; that of :data:`WITHOUT_MASKS` where no annotation has a mask.
+
     Raises:
         UserError: If the data are missing or broken.
     """
@@ -116,4 +126,8 @@ def prepare_task(name: str, data: str, small: bool = False, report: Callable[[st
     config = Config.fromfile(path)
     for mark in ('type', '_scope_'):  # for those who build on the file by gaia_ssl::
         config.pop(mark, None)
-    return PreparedTask(path.stem, TASKS[name], config, TASKS[name].read(config, data, report))
+    try:
+        return PreparedTask(path.stem, TASKS[name], config, TASKS[name].read(config, data, report))
+    except NoMasksError as error:
+        report(f'{error}: {WITHOUT_MASKS[name]} in the place of {name}')
+        return prepare_task(WITHOUT_MASKS[name], data, small, report)

@@ -78,3 +78,10 @@ def test_which_images_there_are_is_told(folder):
                          report=told.append)
     assert told == [f'5 images: 5 .png in {folder}', 'not read: 5 images (by --include and --exclude)']
     assert all('/bee/' in path for path in images.paths)
+
+
+def test_files_are_asked_for_by_name_with_or_without_suffix(folder):
+    tiny.photos(folder / 'cat', 1)
+    (folder / 'cat' / '000.png').rename(folder / 'cat' / '003.jpg')  # another file of that stem
+    found = crops(folder, names=frozenset({'003.png', '004'})).paths
+    assert [path.rpartition('/')[2] for path in found] == ['003.png', '004.png', '003.png', '004.png']

@@ -2,6 +2,7 @@
 
 import pytest
 
+from gaia_ssl.export import prepare_task
 from tests.downstream_data import coco, edit, read, refused
 
 TASK = 'coco-mask-rcnn'
@@ -50,6 +51,21 @@ def test_a_byte_order_mark_that_mmdet_would_not_read(tmp_path):
     path = coco(tmp_path / 'coco') / 'annotations' / 'instances_train2017.json'
     path.write_text('\ufeff' + path.read_text(), encoding='utf-8')
     refused(TASK, tmp_path / 'coco', 'begins with a byte order mark')
+
+
+def test_boxes_without_masks(tmp_path):
+    """Mask R-CNN takes none; Faster R-CNN is trained in its place, which a line says."""
+    root, lines = coco(tmp_path), []
+    for split in ('train', 'val'):
+        edit(root / 'annotations' / f'instances_{split}2017.json',
+             lambda content: [annotation.pop('segmentation') for annotation in content['annotations']])
+    task = prepare_task(TASK, str(root), small=True, report=lines.append)
+    assert (task.name, task.data.classes, task.data.num_images) == ('coco-faster-rcnn_small', ('box', 'disc'), 3)
+    path = root / 'annotations' / 'instances_train2017.json'
+    assert lines == [f'{path}: its annotations hold no masks: coco-faster-rcnn in the place of coco-mask-rcnn']
+    assert read('coco-faster-rcnn', root) == task.data
+    edit(path, lambda content: content['annotations'][0].pop('bbox'))
+    refused('coco-faster-rcnn', root, "not COCO annotations .KeyError: 'bbox'")
 
 
 def test_what_training_skips_needs_no_mask(tmp_path):

@@ -72,6 +72,16 @@ def test_the_papers_settings(task, lr, weight_decay, length, milestones, batch):
     assert backbone.norm_cfg.type == 'SyncBN' and not {'frozen_stages', 'norm_eval'} & backbone.keys()
 
 
+@pytest.mark.parametrize('task, same', [('coco-faster-rcnn', 'coco-mask-rcnn'), ('voc-faster-rcnn', 'voc-faster-rcnn-c4'),
+                                        ('segmentation', 'cityscapes-fcn')])
+def test_the_settings_of_the_others(task, same):
+    """As in the paper's task on such data: optimizer and batch; for detection, the length and the schedule, too."""
+    config, other = read(task), read(same)
+    for name in ('optim_wrapper', 'auto_scale_lr', *(() if task == 'segmentation' else ('param_scheduler', 'train_cfg'))):
+        assert config[name] == other[name]
+    assert config.model.backbone.norm_cfg.type == 'SyncBN' and not {'frozen_stages', 'norm_eval'} & config.model.backbone.keys()
+
+
 def test_the_dilated_stages_are_mmsegs():
     mmseg = pytest.importorskip('mmseg')
     base = Config.fromfile(f'{mmseg.__path__[0]}/.mim/configs/fcn/fcn_r50-d8_4xb2-40k_cityscapes-769x769.py').model
@@ -165,8 +175,7 @@ def test_the_papers_archs_are_exported_and_compute(supernet, arch, tmp_path):
             run_model(model, torch.randn(1, 3, 64, 96))
 
 
-@pytest.mark.parametrize('small', [False, True])
-@pytest.mark.parametrize('task', NAMES)
+@pytest.mark.parametrize('task, small', [*((task, True) for task in NAMES), *((task, False) for task in downstream_data.PAPER)])
 def test_a_runner_builds_up_to_the_data(task, small, tmp_path):
     prepared = prepare_task(task, str(downstream_data.MAKERS[task](tmp_path / 'data')), small)
     config = prepared.fill(tmp_path / 'backbone.pth', dict(arch=str(downstream_data.RESNET), **META))
@@ -188,7 +197,7 @@ def test_a_runner_builds_up_to_the_data(task, small, tmp_path):
     assert len(batch['inputs']) == run.batch_size
     names = loop.dataloader.dataset.metainfo['classes']
     assert tuple(names) == prepared.data.classes
-    head = runner.model.decode_head if task == 'cityscapes-fcn' else runner.model.roi_head.bbox_head
+    head = runner.model.decode_head if hasattr(runner.model, 'decode_head') else runner.model.roi_head.bbox_head
     assert head.num_classes == len(names)
     assert config.test_evaluator == config.val_evaluator
     for loader in (runner.val_loop.dataloader, runner.test_loop.dataloader):

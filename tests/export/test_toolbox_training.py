@@ -24,7 +24,7 @@ SMALLER = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('task', list(downstream_data.MAKERS))
+@pytest.mark.parametrize('task', downstream_data.PAPER)
 def test_the_toolboxes_tools_train_and_test(task, tmp_path):
     path = downstream_data.export(tmp_path, [task], arch=tiny.SPACE.max, space=tiny.SPACE, small=True)
     config, run, test = path.with_name(f'{task}_small.py'), tmp_path / 'run', tmp_path / 'test'

@@ -14,6 +14,7 @@ from tests import downstream_data, tiny
 ARCH = '5-6x2-7x1-9x1-13x1'
 OTHER = '4-4x1-8x1-8x1-16x1'
 TASK = 'coco-mask-rcnn'
+CIFAR = 'mmpretrain::resnet/resnet18_8xb16_cifar10.py'
 
 
 @pytest.fixture
@@ -167,6 +168,20 @@ def test_the_backbone_alone(export, paths, order):
     assert meta_of(paths)['arch'] == ARCH
 
 
+def test_into_a_config(export, paths):
+    flags = ('--data', paths.images, '--resolution', 32)
+    out = export(paths.checkpoint, ARCH, paths.out, '--into', CIFAR, *flags)
+    name = 'into_resnet18_8xb16_cifar10.py'
+    assert files(paths.out) == {'README.md', 'backbone.pth', 'backbone.safetensors', name}
+    assert 'model.head.in_channels: 512 -> 52' in out and f'{paths.out}/{name}' in out.replace('\n', '')
+    config = Config.fromfile(paths.out / name)
+    assert config.model.backbone.init_cfg.checkpoint == str(paths.out / 'backbone.pth')
+    assert config.train_dataloader == cli.read_config(CIFAR).train_dataloader
+    assert f'train.py {name}' in (paths.out / 'README.md').read_text()
+    export(paths.checkpoint, OTHER, paths.out, *flags, '--overwrite')
+    assert name not in files(paths.out)
+
+
 def test_further_formats(export, paths):
     out = export(paths.checkpoint, ARCH, paths.out, '--data', paths.images, '--resolution', 32, '--format', 'torch,onnx')
     assert files(paths.out) == {'README.md', 'backbone.pth', 'backbone.onnx', 'backbone.pt2'}
@@ -195,10 +210,16 @@ def test_the_winner_of_a_search(export, paths):
     (['--from', 'BEST', '--for', TASK, '--data', 'DATA', '--group', '5-6'], "has no group '5-6'"),
     (['ARCH', '--data', 'IMAGES', '--format', 'tflite'], "'tflite' is not a format; choose from onnx"),
     (['ARCH', '--data', 'IMAGES', '--resolution', '0'], 'resolution, batch size and number of images must be 1 or more'),
+    (['ARCH', '--into', 'absent.py', '--data', 'IMAGES'], 'absent.py: no such config file'),
+    (['ARCH', '--into', 'mmseg::fcn/a.py', '--data', 'IMAGES'], 'configs can be named by gaia_ssl::, mmdet::'),
+    (['ARCH', '--into', CIFAR], 'give --data: a folder of images'),
+    (['ARCH', '--into', CIFAR, '--into', 'COPY', '--data', 'IMAGES'], 'two configs are called resnet18_8xb16_cifar10'),
     (['9-8x1-8x1-8x1-8x1', '--for', 'all', '--data', 'DATA'], 'larger than the supernet'),
 ])
 def test_wrong_calls(export, paths, arguments, message):
-    words = dict(ARCH=ARCH, IMAGES=paths.images, DATA=paths.data, BEST=paths.best)
+    copy = paths.data / 'resnet18_8xb16_cifar10.py'
+    copy.write_text(f"_base_ = '{CIFAR}'")
+    words = dict(ARCH=ARCH, IMAGES=paths.images, DATA=paths.data, BEST=paths.best, COPY=copy)
     assert message in export(paths.checkpoint, *(words.get(word, word) for word in arguments), paths.out)
     assert not (paths.out / 'backbone.pth').exists()
 
