@@ -78,7 +78,8 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
     if resolution is None:
         resolution = supernet_meta.get('resolution', RESOLUTIONS[supernet.stem_kernel])
     described = dict(arch=str(arch), stem_kernel=supernet.stem_kernel, resolution=resolution, **normalisation)
-    configs = {each.name: each.fill(path, described) for each in (*tasks, *into)}  # before long work starts: they may not fit
+    wanted: list[PreparedTask | IntoConfig] = [*tasks, *into]
+    configs = {each.name: each.fill(path, described) for each in wanted}  # before long work starts: they may not fit
 
     recorded = (winner.search, 'the search') if winner else (supernet_meta, 'the training')
     choice = choose_files(choice, recorded[0].get('files'), recorded[1], images, report)
