@@ -35,6 +35,12 @@ def main() -> None:
                         help="'all', a number to draw from each group, or a file with an arch a line "
                         '(default: as the config says)')
     parser.add_argument('--num-images', type=int, metavar='N', help='score on so many images (default: as the config says)')
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument('--race', action='store_true', default=None,
+                      help='drop archs as soon as they cannot win any more: the same winners (95 %%) for less')
+    kind.add_argument('--full', action='store_false', dest='race', help='rank all archs (the default)')
+    parser.add_argument('--indifference', type=float, metavar='X',
+                        help="a group's race ends when no arch can be better than its winner by X (in the similarity's unit)")
     parser.add_argument('--flops', metavar='LOW:HIGH', help='budget in multiply-adds, e.g. 3e9:4e9')
     parser.add_argument('--params', metavar='LOW:HIGH', help='budget in parameters, e.g. :26e6')
     parser.add_argument('--latency-ms', metavar='LOW:HIGH',
@@ -54,6 +60,9 @@ def main() -> None:
         settings.archs = cli.read_archs(arguments.archs)
     if arguments.num_images is not None:
         settings.num_images = arguments.num_images
+    for name in ('race', 'indifference'):
+        if getattr(arguments, name) is not None:
+            settings[name] = getattr(arguments, name)
     if arguments.latency_table is not None:
         settings.latency_table = arguments.latency_table
     budgets = {name: getattr(arguments, name) for name in ('flops', 'params', 'latency_ms')}
