@@ -7,30 +7,40 @@
 import argparse
 import datetime
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import import_guard  # noqa: F401
 
+from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 from gaia_ssl import cli
 from gaia_ssl.checkpoint import load_checkpoint
 from gaia_ssl.engine.auto_settings import settle_for_search
 from gaia_ssl.engine.build_runner import build_runner
-from gaia_ssl.engine.run_search import SEARCH_FILES, check_search_config
+from gaia_ssl.engine.run_search import SEARCH_FILES, check_search_config, run_search
+from gaia_ssl.errors import UserError
+from gaia_ssl.evaluation.rank_report import write_table
 from gaia_ssl.files import claim_folder
+from gaia_ssl.models.supernet_meta import read_supernet_meta
 from gaia_ssl.search.outcome import read_winners
+from gaia_ssl.search.stability import agreements, place_archs, stability_tables, winners_among
 from gaia_ssl.search.trust import warnings_of, winners_table
-from gaia_ssl.terminal import PlainConsole
+from gaia_ssl.terminal import PlainConsole, one_line
 
 TIMEOUT = datetime.timedelta(days=7)
 """For processes to wait for one another: shares of a long search end at different times."""
+
+STABILITY_FILES = ('places.csv', 'winners.csv', 'agreement.csv')
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', metavar='CONFIG', help=cli.CONFIG_HELP)
-    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='checkpoint of the supernet')
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', nargs='?', help='checkpoint of the supernet')
+    parser.add_argument('--checkpoints', nargs='+', metavar='FILE',
+                        help='in place of CHECKPOINT two or more, such as epochs or seeds: do their rankings agree?')
     parser.add_argument('--archs', metavar='ARCHS',
                         help="'all', a number to draw from each group, or a file with an arch a line "
                         '(default: as the config says)')
@@ -51,11 +61,12 @@ def main() -> None:
     cli.add_runner_arguments(parser)
     arguments = parser.parse_args()
 
+    if bool(arguments.checkpoint) == bool(arguments.checkpoints):
+        parser.error('give one CHECKPOINT, or two or more with --checkpoints')
     config = cli.load_config(arguments)
     check_search_config(config, arguments.config)
     cli.set_data(config, 'test_dataloader', arguments.data)
     settings = config.test_cfg
-    settings.checkpoint = arguments.checkpoint
     if arguments.archs is not None:
         settings.archs = cli.read_archs(arguments.archs)
     if arguments.num_images is not None:
@@ -70,10 +81,18 @@ def main() -> None:
         settings.budgets = {**settings.get('budgets', {}), **{name: text for name, text in budgets.items() if text}}
         if 'test_cfg.group_edges' not in (arguments.cfg_options or {}):
             settings.pop('group_edges', None)
+    config.merge_from_dict({'env_cfg.dist_cfg.timeout': TIMEOUT.total_seconds()})
+    if arguments.checkpoints:
+        search_several(config, arguments)
+    else:
+        search_one(config, arguments)
+
+
+def search_one(config: Config, arguments: argparse.Namespace) -> None:
+    config.test_cfg.checkpoint = arguments.checkpoint
     load_checkpoint(arguments.checkpoint)  # refuse a bad file before anything is written
     settle_for_search(config, arguments.checkpoint)
     cli.join_processes(arguments.launcher, TIMEOUT)
-    config.merge_from_dict({'env_cfg.dist_cfg.timeout': TIMEOUT.total_seconds()})
     if os.environ.get('RANK', '0') == '0':
         claim_folder(config.work_dir, *SEARCH_FILES, resume=arguments.resume, overwrite=arguments.overwrite)
     runner = build_runner(config)
@@ -87,6 +106,41 @@ def main() -> None:
             console.print(f'note: {warning}', soft_wrap=True)
         console.print(f'report: {folder}/report.html   ranking: {folder}/ranking.csv   winners: {folder}/best.json   '
                       f'picture: {folder}/pareto.png', soft_wrap=True)
+
+
+def search_several(config: Config, arguments: argparse.Namespace) -> None:
+    """The same search of each checkpoint, in a folder of its own, and how far they agree."""
+    checkpoints = dict(zip(folder_names(arguments.checkpoints), arguments.checkpoints, strict=True))
+    if config.test_cfg.get('race'):
+        raise UserError('--checkpoints compares whole rankings, and a race has none; take --full')
+    spaces = {path: read_supernet_meta(load_checkpoint(path), path)['space'] for path in arguments.checkpoints}
+    first, *others = spaces
+    for path in others:
+        if spaces[path] != spaces[first]:
+            raise UserError(f'{path}: another space than that of {first}; give checkpoints of one space')
+    cli.join_processes(arguments.launcher, TIMEOUT)
+    folder, tasks = Path(config.work_dir), list(config.test_cfg.get('tasks', ['c2-c5']))
+    if os.environ.get('RANK', '0') == '0':
+        claim_folder(folder, *STABILITY_FILES, *(f'{name}/{file}' for name in checkpoints for file in SEARCH_FILES),
+                     resume=arguments.resume, overwrite=arguments.overwrite)
+    rankings = {name: run_search(config, path, folder / name, tasks, {}) for name, path in checkpoints.items()}
+    if is_main_process():
+        places = place_archs(rankings, tasks)
+        winners, agreement = winners_among(places, list(rankings)), agreements(places, list(rankings))
+        for name, table in zip(STABILITY_FILES, (places, winners, agreement), strict=True):
+            write_table(table, folder / name)
+        console = PlainConsole(120)
+        for table in stability_tables(winners, agreement, list(rankings)):
+            console.print(table)
+        console.print(f"written to {folder}: {', '.join(STABILITY_FILES)}, and a folder each: {', '.join(checkpoints)}",
+                      soft_wrap=True)
+
+
+def folder_names(checkpoints: Sequence[str]) -> list[str]:
+    """E.g. ``1-epoch_20``, ``2-epoch_24``."""
+    if len({Path(path).resolve() for path in checkpoints}) < max(2, len(checkpoints)):
+        raise UserError('--checkpoints needs two or more files, each once')
+    return [f'{number}-{one_line(Path(path).stem)}' for number, path in enumerate(checkpoints, start=1)]
 
 
 if __name__ == '__main__':

@@ -59,7 +59,7 @@ def test_what_a_search_leaves(search):
     settings = content['search']
     assert settings['checkpoint_sha256'] == file_hash(search.checkpoint)
     assert (settings['images'], settings['batch_size'], settings['archs']) == (30, 4, 32)
-    assert settings['quantities'] == ['c2', 'c3', 'c4', 'c5', 'gap:relations', 'gap:readout']
+    assert settings['quantities'] == ['c2', 'c3', 'c4', 'c5', 'z']
     assert settings['dtype'] == 'float32'
 
     with Image.open(search.whole / 'pareto.png') as picture:
