@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 from rich.box import SIMPLE
@@ -70,7 +71,7 @@ def winners_among(places: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
 
 def stability_tables(winners: pd.DataFrame, agreement: pd.DataFrame, names: Sequence[str]) -> list[Table]:
     """Both for the terminal."""
-    style = dict(box=SIMPLE, padding=(0, 1, 0, 0), show_edge=False)
+    style: dict[str, Any] = dict(box=SIMPLE, padding=(0, 1, 0, 0), show_edge=False)
     best = Table(title='Best subnet of each budget group, and its place among the others by each checkpoint', **style)
     for column in ('task', 'group', 'best of', 'arch'):
         best.add_column(column, overflow='fold')
