@@ -88,9 +88,9 @@ def _search(winner: Winner | None) -> Iterator[tuple[str, str]]:
     measure = measures.get(winner.features) if isinstance(measures, dict) else 'paper'
     label = similarity_label(winner.features, measure if measure in MEASURES else None)
     yield f'{label}, {winner.features}', f"{scores['similarity']:.4g}{interval}"
-    tied = f", {scores['tied']} archs cannot be told from it" if scores.get('tied') is not None else ''
+    contenders = f", {scores['contenders']} archs may be it (95 %)" if scores.get('contenders') is not None else ''
     size = f" at {search['resolution']} px" if search.get('resolution') is not None else ''
-    yield 'place', f'best of the group {code_span(winner.group)}{size}{tied}'
+    yield 'place', f'best of the group {code_span(winner.group)}{size}{contenders}'
     digest = f", SHA-256 {_short(search['images_sha256'])}" if search.get('images_sha256') else ''
     yield 'searched on', f"{search.get('images')} images{digest}"
 

@@ -32,7 +32,7 @@ def _is_count(value: object) -> bool:
 
 _SEARCH = dict(checkpoint_sha256=(_is_text, 'a text'), images=(_is_count, 'a count'), resolution=(_is_count, 'a count'),
                files=(lambda value: value is None or is_file_choice(value), 'a choice of files'))
-_SCORES = dict(arch=(_is_text, 'a text'), similarity=(is_number, 'a finite number'), tied=(_is_count, 'a count'),
+_SCORES = dict(arch=(_is_text, 'a text'), similarity=(is_number, 'a finite number'), contenders=(_is_count, 'a count'),
                low=(lambda value: value is None or is_number(value), 'a finite number'),
                high=(lambda value: value is None or is_number(value), 'a finite number'))
 """Entry -> what is allowed, and what that is."""
@@ -46,7 +46,7 @@ class Winner:
         arch: It.
         features: Which features were compared.
         group: Its budget, e.g. ``3-4G``.
-        scores: Its line in ``best.json``: ``similarity``, ``low``, ``high``, ``tied``, …
+        scores: Its line in ``best.json``: ``similarity``, ``low``, ``high``, ``contenders``, …
         search: How it was found, as ``best.json`` says.
     """
 

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,12 +24,13 @@ MISSING = 2**32 - 1
 """The level of a value that is not known."""
 
 _USES = {'z': 'classification', 'c5': 'Faster R-CNN C4', 'c4-c5': 'segmentation', 'c2-c5': 'FPN detectors'}
-_WINNER_NUMBERS = ('flops', 'params', 'latency_ms', 'similarity', 'low', 'high', 'tied', 'half_agreement',
-                   'most_flops_similarity', 'random_similarity')
+_WINNER_NUMBERS = ('flops', 'params', 'latency_ms', 'similarity', 'low', 'high', 'contenders', 'expected_regret',
+                   'half_agreement', 'most_flops_similarity', 'random_similarity')
 
 
 def write_html_report(path: str | os.PathLike, ranking: pd.DataFrame, tasks: Mapping[str, str], winners: pd.DataFrame,
-                      resolution: int, title: str, subtitle: str, export_command: str) -> None:
+                      resolution: int, title: str, subtitle: str, export_command: str,
+                      course: Sequence[Mapping[str, Any]] = ()) -> None:
     """Write the page.
 
     Args:
@@ -37,19 +38,20 @@ def write_html_report(path: str | os.PathLike, ranking: pd.DataFrame, tasks: Map
         ranking: As :func:`gaia_ssl.search.ranking.make_ranking` makes it; a column ``latency_ms`` is one more cost.
         tasks: The tasks to offer, columns of ``ranking``, and what the similarity of each is.
         winners: A row a task and group: ``task``, ``group``, ``arch``, ``flops``, ``params``, optionally ``latency_ms``,
-            ``similarity`` with its 95 % interval ``low`` and ``high``, ``tied`` (how many archs cannot be told from it),
-            ``half_agreement`` (Spearman between halves of the images), ``most_flops_similarity``, ``random_similarity``.
-            Numbers may be NaN.
+            ``similarity`` with its 95 % interval ``low`` and ``high``, ``contenders`` (how many archs may be the best), the
+            ``cheapest_contender`` and ``fastest_contender`` of these, ``expected_regret``, ``half_agreement``
+            (Spearman between halves of the batches), ``most_flops_similarity``, ``random_similarity``. Numbers may be NaN.
         resolution: Image side of the FLOPs.
         title: Heading.
         subtitle: Line below it.
         export_command: The command that exports a subnet, with ``{arch}`` in its place.
+        course: Of a race, each round's ``images``, ``archs`` and ``share`` of the full search's multiply-adds, up to its end.
     """
     page = importlib.resources.files('gaia_ssl.search') / 'report_page'
     template, style, *scripts = ((page / name).read_text(encoding='utf-8')
                                  for name in ('page.html', 'page.css', 'chart.js', 'data.js', 'page.js'))
     script = '\n'.join(scripts)
-    data = json.dumps(report_data(ranking, tasks, winners, resolution, export_command), allow_nan=False,
+    data = json.dumps(report_data(ranking, tasks, winners, resolution, export_command, course), allow_nan=False,
                       separators=(',', ':'))
     text = string.Template(template).substitute(
         title=html.escape(plain(title)),
@@ -64,7 +66,7 @@ def write_html_report(path: str | os.PathLike, ranking: pd.DataFrame, tasks: Map
 
 
 def report_data(ranking: pd.DataFrame, tasks: Mapping[str, str], winners: pd.DataFrame, resolution: int,
-                export_command: str) -> dict:
+                export_command: str, course: Sequence[Mapping[str, Any]] = ()) -> dict:
     """What the page embeds, as JSON takes it: columns packed, the archs as positions in each dimension's choices."""
     numbers = np.array([re.split('[-x]', arch) for arch in ranking['arch']], dtype=np.int64).reshape(-1, len(COLUMNS))
     positions = {arch: index for index, arch in enumerate(ranking['arch'])}
@@ -75,7 +77,9 @@ def report_data(ranking: pd.DataFrame, tasks: Mapping[str, str], winners: pd.Dat
         dimensions=[_pack_choices(name, column) for name, column in zip(COLUMNS, numbers.T, strict=True)],
         costs=[dict(name=name, **pack(ranking[name])) for name in ('flops', 'params', 'latency_ms') if name in ranking],
         tasks=[dict(name=task, use=_USES.get(task, ''), title=title, **pack(ranking[task])) for task, title in tasks.items()],
+        course=[dict(row) for row in course],
         winners=[dict(task=row['task'], group=row['group'], arch=row['arch'], index=positions.get(row['arch'], -1),
+                      **{name: positions.get(row.get(name), -1) for name in ('cheapest_contender', 'fastest_contender')},
                       **{name: _number(row.get(name)) for name in _WINNER_NUMBERS})
                  for row in winners.to_dict('records')],
     )

@@ -19,8 +19,8 @@ from gaia_ssl.files import atomic_path, lock, read_json
 _HEADER = struct.Struct('<4sIIII')  # magic, image batch, unit, bytes of the payload, CRC-32 of all that follows the magic
 _MAGIC = b'gaia'
 SETTINGS = 'settings.json'
-FILES = (SETTINGS, '*.journal')
-"""What lies in its folder."""
+FILES = (SETTINGS, '*.journal', 'round-*')
+"""What lies in its folder; the rounds of a race each have one within."""
 
 
 class ScoreJournal:
@@ -37,15 +37,15 @@ class ScoreJournal:
     """
 
     def __init__(self, folder: str | os.PathLike, settings: dict[str, Any]) -> None:
-        self._folder = pathlib.Path(folder)
+        self.folder = pathlib.Path(folder)
         self._settings = settings = json.loads(json.dumps(settings))
         if earlier := self.settings_in(folder):
             if told := self._differing(earlier):
-                raise UserError(f'{self._folder} holds scores of another search ({told}); use --overwrite or another folder')
-        elif any(self._folder.glob('*.journal')):
-            raise UserError(f'{self._folder} holds scores whose settings.json is missing; use --overwrite or another folder')
+                raise UserError(f'{self.folder} holds scores of another search ({told}); use --overwrite or another folder')
+        elif any(self.folder.glob('*.journal')):
+            raise UserError(f'{self.folder} holds scores whose settings.json is missing; use --overwrite or another folder')
         else:
-            with atomic_path(self._folder / SETTINGS) as temporary:
+            with atomic_path(self.folder / SETTINGS) as temporary:
                 temporary.write_text(json.dumps(settings), encoding='utf-8')
 
     def _differing(self, earlier: dict[str, Any]) -> str:
@@ -61,15 +61,15 @@ class ScoreJournal:
         Raises:
             UserError: If another search has it.
         """
-        with (self._folder / SETTINGS).open('r+b') as file:
-            lock(file, self._folder)
+        with (self.folder / SETTINGS).open('r+b') as file:
+            lock(file, self.folder)
             yield
 
     def check_own(self) -> None:
         """Raise a UserError if the folder is another search's by now, or none's."""
-        now = self.settings_in(self._folder)
+        now = self.settings_in(self.folder)
         if not now or self._differing(now):
-            raise UserError(f'{self._folder}: was removed or taken over by another search meanwhile, so that no ranking is '
+            raise UserError(f'{self.folder}: was removed or taken over by another search meanwhile, so that no ranking is '
                             'written; search again in another folder')
 
     @staticmethod
@@ -84,7 +84,7 @@ class ScoreJournal:
 
     def __iter__(self) -> Iterator[tuple[int, int, bytes]]:
         """Image batch, unit and payload of every whole record."""
-        for path in sorted(self._folder.glob('*.journal')):
+        for path in sorted(self.folder.glob('*.journal')):
             with path.open('rb') as file:
                 while (record := _read(file)) is not None:
                     yield record
@@ -92,7 +92,7 @@ class ScoreJournal:
     def mend(self) -> int:
         """Cut off what a crash left of a last record, so that more can be appended; returns how many files had such."""
         mended = 0
-        for path in self._folder.glob('*.journal'):
+        for path in self.folder.glob('*.journal'):
             with path.open('r+b') as file:
                 lock(file, path)
                 end = 0
@@ -105,7 +105,7 @@ class ScoreJournal:
 
     def writer(self, process: int) -> JournalWriter:
         """Where process number ``process`` appends."""
-        return JournalWriter(self._folder / f'{process:04d}.journal')
+        return JournalWriter(self.folder / f'{process:04d}.journal')
 
 
 class JournalWriter:

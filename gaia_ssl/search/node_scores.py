@@ -11,40 +11,35 @@ from gaia_ssl.space import ArchTree
 
 
 class NodeScores:
-    """What each quantity scored on each image, once for all archs that share the feature.
+    """What each quantity scored on each image, or image batch, once for all archs that share the feature.
 
-    For ``DATA_SPACE``, an image takes 39 kB for ``c2`` … ``c4`` together and 341 kB each for ``c5`` and ``z``.
+    For ``DATA_SPACE``, a column takes 77 kB for ``c2`` … ``c4`` together and 682 kB each for ``c5`` and ``z``.
 
     Args:
         tree: The archs.
         quantities: As :func:`gaia_ssl.search.task.quantities_of` gives them.
-        num_images: N.
+        columns: C, images or image batches.
     """
 
-    def __init__(self, tree: ArchTree, quantities: Sequence[str], num_images: int) -> None:
+    def __init__(self, tree: ArchTree, quantities: Sequence[str], columns: int) -> None:
         self._tree = tree
         self.quantities = tuple(quantities)
-        self._scores = {quantity: np.full((len(tree.stage_nodes(stage_of(quantity))), num_images), np.nan, dtype=np.float32)
+        self._scores = {quantity: np.full((len(tree.stage_nodes(stage_of(quantity))), columns), np.nan)
                         for quantity in self.quantities}
 
-    def put(self, unit: int, first_image: int, values: Mapping[str, np.ndarray]) -> None:
-        """Enter a unit's scores, each ``(nodes that it owns, n)``, of the images from ``first_image`` on."""
+    def put(self, unit: int, first_column: int, values: Mapping[str, np.ndarray]) -> None:
+        """Enter a unit's scores, each ``(nodes that it owns, n)``, of the columns from ``first_column`` on."""
         for quantity, array in values.items():
-            columns = slice(first_image, first_image + array.shape[1])
+            columns = slice(first_column, first_column + array.shape[1])
             self._scores[quantity][self._tree.owned(stage_of(quantity), unit), columns] = array
 
     def are_finite(self) -> bool:
         """Whether everything was entered and is finite."""
         return all(np.isfinite(scores).all() for scores in self._scores.values())
 
-    def of(self, quantity: str, rows: np.ndarray) -> np.ndarray:
-        """Scores ``(len(rows), N)`` of the archs in these rows of the tree."""
-        return self._scores[quantity][self._nodes(quantity, rows)]
-
-    def mean(self, quantity: str) -> np.ndarray:
-        """Mean over the images, for each row of the tree, float64."""
-        means = self._scores[quantity].mean(axis=1, dtype=np.float64)
-        return means[self._nodes(quantity, np.arange(len(self._tree)))]
+    def of(self, quantity: str, rows: np.ndarray | None = None) -> np.ndarray:
+        """Scores ``(len(rows), C)`` of the archs in these rows of the tree; default all."""
+        return self._scores[quantity][self._nodes(quantity, np.arange(len(self._tree)) if rows is None else rows)]
 
     def _nodes(self, quantity: str, rows: np.ndarray) -> np.ndarray:
         return np.searchsorted(self._tree.stage_nodes(stage_of(quantity)), rows, side='right') - 1

@@ -48,10 +48,6 @@ class ImageBatches:
     def __len__(self) -> int:
         return len(self._batches)
 
-    def first_image(self, batch: int) -> int:
-        """Position of a batch's first image among all."""
-        return sum(map(len, self._batches[:batch]))
-
     def size(self, batch: int) -> int:
         """Images in a batch."""
         return len(self._batches[batch])
@@ -97,13 +93,17 @@ def search_settings(checkpoint: str, model: dict[str, Any], images: str, batches
         images=batches.num_images,
         images_sha256=images,
         batch_size=batches.batch_size,
-        archs=len(tree),
-        arch_list_sha256=hashlib.sha256(tree.numbers.astype('<i8').tobytes()).hexdigest(),
+        **arch_list(tree),
         quantities=list(quantities),
         temperature=temperature,
         dtype=dtype,
         device=device,
     )
+
+
+def arch_list(tree: ArchTree) -> dict[str, Any]:
+    """Which archs these are, in plain values."""
+    return dict(archs=len(tree), arch_list_sha256=hashlib.sha256(tree.numbers.astype('<i8').tobytes()).hexdigest())
 
 
 def expected_bytes(space: ArchSpace, images: int, resolution: int, stem_kernel: int, dtype_bytes: int, threads: int,
@@ -138,14 +138,12 @@ def expected_bytes(space: ArchSpace, images: int, resolution: int, stem_kernel: 
     return threads * (images * path * dtype_bytes + relations) + slices
 
 
-def describe_cost(selection: Selection, batches: ImageBatches, input_size: tuple[int, int], done: int) -> str:
+def describe_cost(selection: Selection, batches: ImageBatches, input_size: tuple[int, int]) -> str:
     """What the whole search costs, in a sentence."""
     tree = selection.tree
     walk, forwards = tree.macs(*input_size).sum(), selection.costs['flops'].sum()
-    units = tree.num_units * len(batches)
-    resumed = f'; {done} of {units} units are done already' if done else ''
     return (f'{len(tree):,} archs on {batches.num_images:,} images: {amount(walk)} multiply-adds an image, '
-            f'{forwards / walk:.1f} times fewer than one forward each, {amount(walk * batches.num_images)} in all{resumed}')
+            f'{forwards / walk:.1f} times fewer than one forward each, {amount(walk * batches.num_images)} in all')
 
 
 def amount(macs: float) -> str:

@@ -33,7 +33,7 @@ class PrefixEvaluator(SubnetEvaluator):
         self.walk(images, self.teach(images), tree, range(tree.num_units),
                   lambda unit, values: scores.put(unit, 0, values))
         rows = np.stack([scores.of(quantity, tree.rows) for quantity in self.quantities], axis=1)
-        return torch.from_numpy(rows)
+        return torch.from_numpy(rows.astype(np.float32))
 
     def walk_batch(self, batch: int, images: Tensor, tree: ArchTree, units: Collection[int],
                    on_unit: Callable[[int, UnitScores], None]) -> None:

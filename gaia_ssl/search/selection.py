@@ -29,6 +29,11 @@ class Selection:
         """The archs in the order of the rows."""
         return [Arch.from_numbers(row) for row in self.tree.numbers]
 
+    def take(self, rows: np.ndarray) -> Selection:
+        """Those in these rows, which ascend."""
+        tree = ArchTree([Arch.from_numbers(row) for row in self.tree.numbers[rows]])
+        return Selection(tree, {name: values[rows] for name, values in self.costs.items()}, self.groups[rows])
+
 
 def select_archs(space: ArchSpace,
                  archs: str | int | Sequence[str] = 'all',

@@ -2,50 +2,70 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from gaia_ssl.search.node_scores import NodeScores
 from gaia_ssl.search.task import quantities_of_task, relates_images
+
+Scales = dict[str, tuple[float, float]]
+"""Quantity -> what is 0 and what is 1 of its scale."""
 
 
 class TaskScores:
-    """A task's similarity, of archs on images.
+    """A task's similarity, of archs on image batches.
 
     By the paper's measure it is the mean over the task's features. Otherwise it is the mean over its quantities, each less its
     mean over all archs and divided by its standard deviation within budget groups (over archs, of their means over images), so
     that none outweighs the others by its unit: 0 is the average arch, 1 is one standard deviation better.
 
     Args:
-        scores: Of all images.
-        groups: Name of each arch's group, or empty, by row of the tree; ``(R,)``. Those outside all groups count as one.
+        sums: Quantity -> sum over the images of each batch, ``(R, B)``.
+        sizes: Images of each batch, ``(B,)``.
         measure: One of :data:`~gaia_ssl.search.task.MEASURES`; None is each task's own.
+        scales: Of quantities between images, of :func:`scales_of`.
     """
 
-    def __init__(self, scores: NodeScores, groups: np.ndarray, measure: str | None) -> None:
-        self._scores, self._measure = scores, measure
-        self.means = {quantity: scores.mean(quantity) for quantity in scores.quantities}
+    def __init__(self, sums: Mapping[str, np.ndarray], sizes: np.ndarray, measure: str | None, scales: Scales) -> None:
+        self._sums, self._size = sums, np.mean(sizes)
+        self._measure, self._scales = measure, scales
+        self.means = means_of(sums, sizes)
         """Quantity -> mean over the images, ``(R,)``."""
-        self._scales = {quantity: _scale(means, groups) for quantity, means in self.means.items() if relates_images(quantity)}
 
     def mean(self, task: str) -> np.ndarray:
-        """Mean over the images, by row of the tree; ``(R,)``."""
+        """Mean over the images; ``(R,)``."""
         return np.mean([self._scaled(quantity, self.means[quantity])
                         for quantity in quantities_of_task(task, self._measure)], axis=0)
 
     def of(self, task: str, rows: np.ndarray) -> np.ndarray:
-        """Of the archs in these rows of the tree, on each image; ``(len(rows), N)``."""
-        return np.mean([self._scaled(quantity, self._scores.of(quantity, rows))
+        """Of the archs in these rows on each batch, ``(len(rows), B)``; its mean is that over the images."""
+        return np.mean([self._scaled(quantity, self._sums[quantity][rows] / self._size)
                         for quantity in quantities_of_task(task, self._measure)], axis=0)
 
     def _scaled(self, quantity: str, values: np.ndarray) -> np.ndarray:
         if quantity not in self._scales:
             return values
         offset, unit = self._scales[quantity]
-        return (values.astype(np.float64) - offset) / unit
+        return (values - offset) / unit
+
+
+def means_of(sums: Mapping[str, np.ndarray], sizes: np.ndarray) -> dict[str, np.ndarray]:
+    """Quantity -> mean over the images, ``(R,)``, of sums over those of each batch."""
+    return {quantity: values.sum(axis=1) / np.sum(sizes) for quantity, values in sums.items()}
+
+
+def scales_of(means: Mapping[str, np.ndarray], groups: np.ndarray) -> Scales:
+    """Of the quantities that relate images: the mean, and the standard deviation within groups.
+
+    Args:
+        means: Over the images, of all archs; each ``(R,)``.
+        groups: Name of each arch's group, or empty; ``(R,)``. Those outside all groups count as one.
+    """
+    return {quantity: _scale(values, groups) for quantity, values in means.items() if relates_images(quantity)}
 
 
 def _scale(means: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
-    """Mean, and standard deviation within groups; 1 in its place where all are equal but for rounding."""
+    """1 in the standard deviation's place where all are equal but for rounding."""
     _, members = np.unique(groups, return_inverse=True)
     sizes = np.bincount(members)
     gaps = means - (np.bincount(members, means) / sizes)[members]

@@ -24,7 +24,7 @@ def card_of(name: str) -> str:
         space=dict(stem=[4], widths=[[4]], depths=[[1]]), flops=1, params=1, source=name, source_sha256='ab',
         calibration=dict(images=1, resolution=32, images_sha256='ab'), gaia_ssl_version='0',
         verification=dict(largest_relative_difference=0.0))
-    scores = dict(similarity=-0.1, tied=None, low=math.nan)
+    scores = dict(similarity=-0.1, contenders=None, low=math.nan)
     return model_card(meta, Winner(arch, 'c5', name, scores, dict(images=8, images_sha256=name)), [])
 
 

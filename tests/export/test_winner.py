@@ -9,7 +9,7 @@ from tests import tiny
 
 
 def line(arch: str, similarity: float) -> dict:
-    return dict(arch=arch, flops=1, params=1, similarity=similarity, low=similarity - 0.1, high=similarity + 0.1, tied=3)
+    return dict(arch=arch, flops=1, params=1, similarity=similarity, low=similarity - 0.1, high=similarity + 0.1, contenders=3)
 
 
 SMALL, LARGE = '4-4x1-8x1-8x1-16x1', '8-8x2-8x1-16x2-16x1'
@@ -69,7 +69,7 @@ def test_no_best_json(search, text):
 
 WRONG_SCORES = dict(
     arch=[None, 5, '', 'x', [], '0-1x1-1x1-1x1-1x1'], similarity=[None, 'high', [], float('nan'), True],
-    tied=['x\n# y', -1, 0.5, []], low=['a', [], float('inf')], high=['a', {}])
+    contenders=['x\n# y', -1, 0.5, []], low=['a', [], float('inf')], high=['a', {}])
 
 
 @pytest.mark.parametrize('name', WRONG_SCORES)

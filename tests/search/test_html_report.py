@@ -42,7 +42,8 @@ def make_table(space: ArchSpace, edges: tuple[float, ...], seed: int = 0) -> pd.
 def make_winners(table: pd.DataFrame, tasks: list[str]) -> pd.DataFrame:
     best = winners(table, tasks)
     best['similarity'] = [row[row['task']] for row in best.to_dict('records')]
-    best = best.assign(low=best['similarity'] - 8e-4, high=best['similarity'] + 6e-4, tied=range(len(best)),
+    best = best.assign(low=best['similarity'] - 8e-4, high=best['similarity'] + 6e-4, contenders=range(1, len(best) + 1),
+                       cheapest_contender=best['arch'], fastest_contender=table['arch'][7], expected_regret=2e-4,
                        half_agreement=0.91, most_flops_similarity=best['similarity'] - 1e-3,
                        random_similarity=best['similarity'] - 5e-3)
     best.loc[0, ['low', 'high', 'half_agreement']] = np.nan
@@ -77,7 +78,7 @@ def test_packed_columns_give_back_the_ranking(table):
         np.testing.assert_allclose(decode(packed), table[task], rtol=0, atol=1e-11)
         assert decode(packed).argmax() == table[task].idxmax()
     assert [table['arch'][one['index']] for one in data['winners']] == [one['arch'] for one in data['winners']]
-    assert data['winners'][0]['low'] is None and data['winners'][1]['tied'] == 1
+    assert data['winners'][0]['low'] is None and data['winners'][1]['contenders'] == 2
 
 
 @pytest.mark.parametrize('values', [
@@ -195,10 +196,11 @@ def test_the_table_of_winners(open_page, table):
         chosen = expected[expected['task'] == task].to_dict('records')
         for row, cells in zip(chosen, page.rows(), strict=True):
             interval = '–' if np.isnan(row['low']) else f"[{row['low']:.4f}, {row['high']:.4f}]"
-            assert cells[:2] == [row['group'], row['arch']] and cells[6] == str(row['tied'])
+            assert cells[:2] == [row['group'], row['arch']] and cells[6] == str(row['contenders'])
             assert re.split(r'\s+', cells[5], maxsplit=1) == [f"{row['similarity']:.4f}", interval]
-            assert cells[7].split() == [f"{row['most_flops_similarity']:.4f}", '+0.0010']
-            assert cells[9] == ('–' if np.isnan(row['half_agreement']) else '0.91')
+            assert cells[7] == 'the winner' and cells[8].split()[0] == row['fastest_contender'] and cells[9] == '0.0002'
+            assert cells[10].split() == [f"{row['most_flops_similarity']:.4f}", '+0.0010']
+            assert cells[12] == ('–' if np.isnan(row['half_agreement']) else '0.91')
 
 
 def test_a_group_sets_the_budgets_to_its_winner(open_page, table):

@@ -52,14 +52,14 @@ def test_what_a_search_leaves(search):
             rows = table[table['group'] == group]
             assert row['arch'] == rows.loc[rows[task].idxmax(), 'arch']
             assert row['similarity'] == pytest.approx(rows[task].max())
-            assert row['low'] < row['similarity'] < row['high'] and 0 <= row['tied'] < row['archs'] == len(rows)
+            assert row['low'] < row['similarity'] < row['high'] and 1 <= row['contenders'] <= row['archs'] == len(rows)
             assert row['flops'] == Arch.parse(row['arch']).flops(32, 3)
             assert row['params'] == Arch.parse(row['arch']).params(3)
             assert row['arch'] in search.out
     settings = content['search']
     assert settings['checkpoint_sha256'] == file_hash(search.checkpoint)
     assert (settings['images'], settings['batch_size'], settings['archs']) == (30, 4, 32)
-    assert settings['quantities'] == ['c2', 'c3', 'c4', 'c5', 'gap:relations', 'gap:readout']
+    assert settings['quantities'] == ['c2', 'c3', 'c4', 'c5', 'z']
     assert settings['dtype'] == 'float32'
 
     with Image.open(search.whole / 'pareto.png') as picture:
@@ -168,6 +168,24 @@ def test_several_processes_find_the_same(search, tmp_path, processes):
     assert result.stdout.count('Best subnet of each budget group') == 1
     journals = sorted((tmp_path / 'many' / 'scores').glob('*.journal'))
     assert len(journals) == processes and all(path.stat().st_size for path in journals)
+
+
+def test_a_race_that_is_killed_goes_on_in_two_processes(search, tmp_path):
+    command = search.config, search.checkpoint
+    result = tiny.run_tool('search.py', *command, '--race', '--work-dir', tmp_path / 'one')
+    assert result.returncode == 0, result.stderr
+    assert 'round 2: ' in result.stdout and 'of the multiply-adds of the search in full' in result.stdout
+    process = tiny.start(sys.executable, tiny.ROOT / 'tools' / 'search.py', *command, '--race', '--work-dir', tmp_path / 'two')
+    journal = tmp_path / 'two' / 'scores' / 'round-1' / '0000.journal'
+    while not (journal.exists() and journal.stat().st_size > 1000):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.005)
+    tiny.kill(process)
+    result = tiny.run_tool('dist_search.sh', *command, 2, '--race', '--resume', '--work-dir', tmp_path / 'two',
+                           PORT=tiny.free_port())
+    assert result.returncode == 0, result.stderr
+    assert ranking(tmp_path / 'two') == ranking(tmp_path / 'one')
+    assert (tmp_path / 'two' / 'best.json').read_bytes() == (tmp_path / 'one' / 'best.json').read_bytes()
 
 
 def test_several_threads_find_the_same(search, tmp_path):

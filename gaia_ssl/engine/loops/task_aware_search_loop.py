@@ -3,37 +3,36 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import math
 import pathlib
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from mmengine.dist import all_gather_object, barrier, broadcast_object_list, get_rank, get_world_size, is_main_process
+from mmengine.dist import barrier, broadcast_object_list, is_main_process
 from mmengine.evaluator import Evaluator
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from gaia_ssl.checkpoint import load_checkpoint
-from gaia_ssl.datasets.unreadable import UnreadableImages
+from gaia_ssl.engine.unit_scoring import UnitScoring
 from gaia_ssl.engine.unwrap import unwrapped
 from gaia_ssl.errors import UserError
 from gaia_ssl.models.algorithms import SupernetDistill
 from gaia_ssl.models.supernet_meta import check_supernet, supernet_meta
 from gaia_ssl.precision import computes_bfloat16, full_float32
-from gaia_ssl.progress import Progress
 from gaia_ssl.registry import LOOPS
 from gaia_ssl.search.journal import ScoreJournal
 from gaia_ssl.search.measures import MIN_IMAGES
-from gaia_ssl.search.node_scores import NodeScores, pack_scores, packed_size, unpack_scores
-from gaia_ssl.search.outcome import write_outcome
-from gaia_ssl.search.plan import ImageBatches, amount, describe_cost, expected_bytes, search_settings, share_of_process
-from gaia_ssl.search.prefix_evaluator import PrefixEvaluator, UnitScores
+from gaia_ssl.search.outcome import Outcome, write_outcome
+from gaia_ssl.search.plan import ImageBatches, amount, arch_list, describe_cost, expected_bytes, search_settings
+from gaia_ssl.search.prefix_evaluator import PrefixEvaluator
+from gaia_ssl.search.race import FIRST_ROUND, Race, RaceRules
 from gaia_ssl.search.selection import Selection, select_archs
 from gaia_ssl.search.task import measure_for, quantities_of, quantities_of_task, relates_images
-from gaia_ssl.search.workers import score_batches
+from gaia_ssl.search.task_scores import means_of, scales_of
 from gaia_ssl.space import Budget, FlopsGroups, LatencyTable
 
 SCORES = 'scores'
@@ -57,6 +56,9 @@ class TaskAwareSearchLoop(BaseLoop):
             embeddings; ``relations`` between images, ``readout``, ``neighbours`` or ``cka``; or ``combined``, the first two of
             these. Default what predicts a task best: ``combined`` for ``z``, the paper's for the others.
         archs: ``'all'``, a number to draw from each group, or a list of archs.
+        race: Drop archs that cannot win any more (:class:`~gaia_ssl.search.race.Race`). The ranking then has those that were
+            left, and the winners are the whole ranking's, or inside the indifference, with 95 % confidence.
+        indifference: Of a race: by less than this, in the unit of the similarity, two archs need not be told apart.
         budgets: Ranges that the archs must lie in, e.g. ``dict(flops='3e9:4e9', params=':26e6', latency_ms=':12')``.
         latency_table: File that tools/measure_latency.py wrote; gives the ranking a column ``latency_ms``.
         num_images: Score on so many images, evenly spaced over the data; None takes all.
@@ -81,6 +83,8 @@ class TaskAwareSearchLoop(BaseLoop):
                  tasks: Sequence[str] = ('c2-c5', ),
                  measure: str | None = None,
                  archs: str | int | Sequence[str] = 'all',
+                 race: bool = False,
+                 indifference: float = 0.0,
                  budgets: Mapping[str, str] | None = None,
                  latency_table: str | None = None,
                  num_images: int | None = None,
@@ -113,6 +117,8 @@ class TaskAwareSearchLoop(BaseLoop):
         self.groups = None if group_edges is None else FlopsGroups(tuple(group_edges))
         self.batches = ImageBatches(self.dataloader, num_images)
         self._check_batches()
+        self.race = RaceRules(self.tasks, measure, indifference, seed) if race else None
+        self._check_race(indifference)
         self.resolution = resolution
         self.reference = reference
         self.temperature = temperature
@@ -133,6 +139,16 @@ class TaskAwareSearchLoop(BaseLoop):
                             f'more in each, but one has {smallest} of {self.batches.num_images}: raise '
                             'test_dataloader.batch_size, give more images, or take test_cfg.measure=paper')
 
+    def _check_race(self, indifference: float) -> None:
+        if not isinstance(indifference, int | float) or not 0 <= indifference < math.inf:
+            raise UserError(f'indifference is {indifference}; give 0 or more, in the unit of the similarity')
+        if indifference and not self.race:
+            raise UserError('indifference ends a race, and this search is none; set race=True (--race)')
+        if self.race and len(self.batches) <= FIRST_ROUND:
+            raise UserError(f'a race needs more than {FIRST_ROUND} image batches, but {self.batches.num_images} images in '
+                            f'batches of {self.batches.batch_size} make {len(self.batches)}: give more images, lower '
+                            'test_dataloader.batch_size, or search in full (--full)')
+
     @full_float32()
     def run(self) -> dict[str, float]:
         """Search; returns the similarity of each task's and group's winner, e.g. ``{'c2-c5/3-4G': -0.012}``."""
@@ -148,13 +164,15 @@ class TaskAwareSearchLoop(BaseLoop):
         selection = self._select(self.archs)
         settings = search_settings(self.checkpoint, self._model_settings(), self._fingerprint(), self.batches, selection.tree,
                                    self.quantities, self.temperature, dtype, self._device().type)
+        if self.race:
+            settings['race'] = {'indifference': self.race.indifference} | dataclasses.asdict(self.race)
         best: list[Any] = [None]
-        with self._open_journal(settings) as journal:
-            self._score(selection, journal)
-            if is_main_process():
-                scores = self._read_scores(selection, journal)
+        with self._open_journal(self.folder / SCORES, settings) as journal:
+            outcome = (self._run_race(selection, self.race, journal, settings) if self.race else
+                       self._search_all(selection, journal))
+            if outcome is not None:
                 journal.check_own()
-                best[0] = write_outcome(self.folder, selection, scores, self.tasks, self.measure, self._found(settings),
+                best[0] = write_outcome(self.folder, outcome, self.tasks, self.measure, self._found(settings),
                                         self.resolution, self.seed)
         broadcast_object_list(best)
         return best[0]
@@ -219,9 +237,66 @@ class TaskAwareSearchLoop(BaseLoop):
             raise UserError(f'{self.checkpoint}: does not match the model of the config: '
                             f"{' '.join(str(error).split())[:300]}") from error
 
+    def _search_all(self, selection: Selection, journal: ScoreJournal) -> Outcome | None:
+        """In the main process, what was found."""
+        scoring, batches = self._scoring(), list(range(len(self.batches)))
+        self.runner.logger.info(describe_cost(selection, self.batches, self._input_size()))
+        scoring.score(selection, batches, journal)
+        if not is_main_process():
+            return None
+        scored = scoring.read(selection, batches, journal)
+        return Outcome([scored], scales_of(means_of(scored.sums, scored.sizes), selection.groups))
+
+    def _run_race(self, selection: Selection, rules: RaceRules, journal: ScoreJournal, settings: dict) -> Outcome | None:
+        """In the main process, which also decides who stays, what was found."""
+        scoring, rounds, logger = self._scoring(), rules.rounds(len(self.batches)), self.runner.logger
+        race = Race(selection, rules, len(rounds))
+        logger.info(f'a race of up to {len(rounds)} rounds; in full, '
+                    + describe_cost(race.entered, self.batches, self._input_size()))
+        full = race.entered.tree.macs(*self._input_size()).sum() * self.batches.num_images
+        course: list[dict[str, Any]] = []
+        running: list[Any] = [race.running]
+        spent = 0.0
+        for number, batches in enumerate(rounds, start=1):
+            tree, images = running[0].tree, sum(map(self.batches.size, batches))
+            spent += float(tree.macs(*self._input_size()).sum()) * images
+            course.append(dict(images=images, archs=len(tree), share=spent / full))
+            logger.info(f'round {number}: {len(tree):,} archs on {images} images, which makes {spent / full:.1%} of the '
+                        'multiply-adds of the search in full')
+            with self._open_journal(journal.folder / f'round-{number}',
+                                    dict(settings, batches=batches, **arch_list(tree))) as part:
+                scoring.score(running[0], batches, part)
+                if is_main_process():
+                    race.advance(scoring.read(running[0], batches, part))
+                    running = [race.running]
+            broadcast_object_list(running)
+            if running[0] is None:
+                break
+        return Outcome(race.finished, race.scales, race, course) if is_main_process() else None
+
+    def _scoring(self) -> UnitScoring:
+        threads = self.threads or (1 if self._device().type == 'cuda' else torch.get_num_threads())
+        assert self.dtype is not None  # agreed on by now
+        evaluators = [PrefixEvaluator(self.model, self.quantities, self.temperature, DTYPES[self.dtype], self.reference)]
+        evaluators += [evaluators[0].twin() for _ in range(threads - 1)]
+        memory = expected_bytes(self.model.backbone.space, min(self.batches.batch_size, self.batches.num_images),
+                                *self._input_size(), DTYPES[self.dtype].itemsize, threads, self.quantities)
+        self.runner.logger.info(f'in {self.dtype}, on {threads} threads; about {memory / 1e9:.1f} GB at most besides the model '
+                                '(less with a smaller test_dataloader.batch_size or test_cfg.threads)')
+        return UnitScoring(self.model, evaluators, self.batches, self._input_size(), self.runner.logger, self.max_unreadable,
+                           self._tell_time)
+
+    def _tell_time(self, seconds: float) -> None:
+        logger = self.runner.logger
+        logger.info(f"about {seconds / 60:.1f} minutes{' for the first round' if self.race else ''}, "
+                    "by the speed of the max arch's forward here")
+        if seconds > 600 and self.archs == 'all':
+            few = self._select(100).tree.macs(*self._input_size()).sum()
+            logger.info(f'archs=100 draws 100 of each group and takes {amount(few)} multiply-adds an image; '
+                        'fewer num_images cost proportionally less')
+
     @contextlib.contextmanager
-    def _open_journal(self, settings: dict) -> Iterator[ScoreJournal]:
-        folder = self.folder / SCORES
+    def _open_journal(self, folder: pathlib.Path, settings: dict) -> Iterator[ScoreJournal]:
         with contextlib.ExitStack() as stack:
             if is_main_process():  # begins or mends the folder before the other processes look
                 journal = ScoreJournal(folder, settings)
@@ -230,104 +305,6 @@ class TaskAwareSearchLoop(BaseLoop):
                     self.runner.logger.warning(f'{folder}: a unit that was being written when the search stopped is done again')
             barrier()
             yield ScoreJournal(folder, settings)
-
-    def _score(self, selection: Selection, journal: ScoreJournal) -> None:
-        done = {(batch, unit) for batch, unit, _ in self._records(selection, journal)}
-        barrier()  # nobody writes before everybody has looked
-        tree, macs = selection.tree, selection.tree.macs(*self._input_size())
-        todo = [(batch, unit) for batch in range(len(self.batches)) for unit in range(tree.num_units)
-                if (batch, unit) not in done]
-        mine = share_of_process(todo, self.batches, macs, get_rank(), get_world_size())
-        threads = self.threads or (1 if self._device().type == 'cuda' else torch.get_num_threads())
-        assert self.dtype is not None  # agreed on by now
-        evaluators = [PrefixEvaluator(self.model, self.quantities, self.temperature, DTYPES[self.dtype], self.reference)]
-        evaluators += [evaluators[0].twin() for _ in range(threads - 1)]
-        sizes = tree.unit_sizes()
-        total = sum(macs[unit] * self.batches.size(batch) for batch, unit in mine)
-        logger = self.runner.logger
-        logger.info(describe_cost(selection, self.batches, self._input_size(), len(done)))
-        memory = expected_bytes(self.model.backbone.space, min(self.batches.batch_size, self.batches.num_images),
-                                *self._input_size(), DTYPES[self.dtype].itemsize, threads, self.quantities)
-        logger.info(f'in {self.dtype}, on {threads} threads; about {memory / 1e9:.1f} GB at most besides the model '
-                    '(less with a smaller test_dataloader.batch_size or test_cfg.threads)')
-
-        def archs(batch: int, unit: int) -> float:
-            return int(sizes[unit]) * self.batches.size(batch) / self.batches.num_images
-
-        what = 'archs' if get_world_size() == 1 else "archs of this process's share"
-        progress = Progress(sum(archs(*pair) for pair in mine), what, logger.info, total_weight=total)
-        writer = journal.writer(get_rank())
-
-        def keep(batch: int, unit: int, scores: UnitScores) -> None:
-            writer.append(batch, unit, pack_scores(scores))
-            progress.advance(archs(batch, unit), macs[unit] * self.batches.size(batch))
-
-        unreadable = UnreadableImages(self.max_unreadable, total=self.batches.num_images)
-        try:
-            score_batches(evaluators, tree, self._load(mine, unreadable, evaluators[0], total), keep)
-        finally:
-            writer.close()
-        everybodys = UnreadableImages(self.max_unreadable, total=self.batches.num_images)
-        for paths in all_gather_object(list(unreadable.paths)):
-            everybodys.update(paths)
-        if everybodys.paths:
-            logger.warning(everybodys.summary())
-        barrier()
-
-    def _load(self, todo: Sequence[tuple[int, int]], unreadable: UnreadableImages, evaluator: PrefixEvaluator,
-              macs: float) -> Iterator[tuple[int, Tensor, list[int]]]:
-        """Number, images and units to do of each image batch of ``todo``."""
-        units: dict[int, list[int]] = {}
-        for batch, unit in todo:
-            units.setdefault(batch, []).append(unit)
-        logger = self.runner.logger
-        for position, (batch, data) in enumerate(zip(units, self.batches.loader(list(units)), strict=True)):
-            for sample in data['data_samples']:
-                for path in unreadable.update(sample.get('unreadable', ())):
-                    logger.warning(f'unreadable image, skipped: {path}')
-            images = self.model.data_preprocessor(data, False)['inputs']
-            images = images[0] if isinstance(images, list) else images
-            if position == 0:
-                seconds = macs / self._rate(evaluator, images)
-                logger.info(f"about {seconds / 60:.1f} minutes, by the speed of the max arch's forward here")
-                if seconds > 600 and self.archs == 'all':
-                    few = self._select(100).tree.macs(*self._input_size()).sum()
-                    logger.info(f'archs=100 draws 100 of each group and takes {amount(few)} multiply-adds an image; '
-                                'fewer num_images cost proportionally less')
-            yield batch, images, units[batch]
-
-    def _rate(self, evaluator: PrefixEvaluator, images: Tensor) -> float:
-        """Multiply-adds a second of the teacher's forward."""
-        for _ in range(2):
-            start = time.perf_counter()
-            evaluator.teach(evaluator.prepare(images))
-            if images.is_cuda:
-                torch.cuda.synchronize()
-            seconds = time.perf_counter() - start
-        return self.model.backbone.space.max.flops(*self._input_size()) * len(images) / seconds
-
-    def _records(self, selection: Selection, journal: ScoreJournal) -> Iterator[tuple[int, int, bytes]]:
-        """Those in the journal that are of this search's units; others count as not done."""
-        tree = selection.tree
-        for batch, unit, payload in journal:
-            if batch < len(self.batches) and unit < tree.num_units and len(payload) == packed_size(
-                    tree, unit, self.quantities, self.batches.size(batch)):
-                yield batch, unit, payload
-
-    def _read_scores(self, selection: Selection, journal: ScoreJournal) -> NodeScores:
-        scores = NodeScores(selection.tree, self.quantities, self.batches.num_images)
-        there = set()
-        for batch, unit, payload in self._records(selection, journal):
-            scores.put(unit, self.batches.first_image(batch),
-                       unpack_scores(payload, selection.tree, unit, self.quantities, self.batches.size(batch)))
-            there.add((batch, unit))
-        units = selection.tree.num_units * len(self.batches)
-        if len(there) < units:
-            raise UserError(f'{units - len(there)} of {units} units are missing in {self.folder / SCORES}; do all machines '
-                            'share this folder? --resume computes them')
-        if not scores.are_finite():
-            raise UserError(f'{self.checkpoint}: some features are not finite; use a checkpoint of a run that did not diverge')
-        return scores
 
     def _input_size(self) -> tuple[int, int]:
         """What FLOPs are counted at: resolution and stem."""

@@ -158,12 +158,17 @@ function showWinners() {
     const gap = winner.similarity - other;
     return [scoreText(task, other), ' ', element('small', {}, (gap < 0 ? '' : '+') + scoreText(task, gap))];
   };
+  const thrifty = (winner, index, cost) => index < 0 ? [DASH] : index === winner.index ? ['the winner'] :
+    [element('code', {}, archText(index)), ' ', element('small', {}, costText(cost, cost.values[index]))];
   const columns = [
     ['Group', winner => [element('button', {type: 'button', title: 'Set the budgets to this subnet'}, winner.group)]],
     ['Subnet', winner => [element('code', {}, winner.arch)]],
     ...costs.map(cost => [cost.label, winner => [costText(cost, winner[cost.name])]]),
     [task.short, winner => [element('b', {}, scoreText(task, winner.similarity)), ' ', element('span', {}, interval(winner))]],
-    ['Tied', winner => [winner.tied === null ? DASH : winner.tied.toLocaleString('en')]],
+    ['May be best', winner => [winner.contenders === null ? DASH : winner.contenders.toLocaleString('en')]],
+    ['Cheapest of these', winner => thrifty(winner, winner.cheapest_contender, costs[0])],
+    ...costs.slice(2).map(cost => ['Fastest', winner => thrifty(winner, winner.fastest_contender, cost)]),
+    ['Expected loss', winner => [scoreText(task, winner.expected_regret ?? NaN)]],
     ['Most FLOPs', winner => lead(winner, winner.most_flops_similarity)],
     ['Random', winner => lead(winner, winner.random_similarity)],
     ['Halves', winner => [winner.half_agreement === null ? DASH : winner.half_agreement.toFixed(2)]],
@@ -180,6 +185,13 @@ function showWinners() {
   const none = element('tr', {}, element('td', {colspan: columns.length}, 'no group holds a subnet'));
   table.replaceChildren(element('thead', {}, element('tr', {}, ...heads)),
     element('tbody', {}, ...(rows.length ? rows : [none])));
+}
+
+function showCourse() {
+  byId('course').hidden = !report.course.length;
+  byId('course').textContent = `A race dropped archs that could not win any more: ${report.course.map(({archs, images, share}) =>
+    `${archs.toLocaleString('en')} on ${images.toLocaleString('en')} images (${(100 * share).toFixed(1)} %)`).join(', then ')}. ` +
+    'In brackets: of the multiply-adds of the search in full, so far.';
 }
 
 // What they share
@@ -275,6 +287,7 @@ byId('task').append(...tasks.map(({name, use}) => element('option', {value: name
 byId('cost').append(...costs.map(({name, label}) => element('option', {value: name}, label)));
 buildBudgets();
 buildShares();
+showCourse();
 changeAxes();
 byId('task').addEventListener('change', event => {
   state.task = tasks[event.target.selectedIndex];
