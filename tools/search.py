@@ -124,8 +124,8 @@ def choose_config(arguments: argparse.Namespace) -> Config:
     """The config of the search: CONFIG, or with --checkpoint alone the one that suits the supernet in it."""
     if arguments.checkpoint_alone is None:
         if arguments.config is None or bool(arguments.checkpoint) == bool(arguments.checkpoints):
-            raise UserError('give CONFIG and CHECKPOINT, CONFIG and --checkpoints with two or more, or --checkpoint FILE alone, '
-                            'from which a config follows')
+            raise UserError('give CONFIG and CHECKPOINT, CONFIG and --checkpoints with two or more, or --checkpoint FILE '
+                            'alone, from which a config follows')
         config = cli.load_config(arguments)
         check_search_config(config, arguments.config)
         return config
