@@ -153,7 +153,7 @@ def _forget_pretrained(config: Config, report: Callable[[str], None]) -> None:
     for where, holder, names in holders:
         for name in names:
             if (value := holder.get(name)) and (name != 'init_cfg' or 'Pretrained' in str(value)):
-                del holder[name]
+                holder.pop(name)
                 report(f'gone with the old weights: {where}{name}={value!r}')
 
 
