@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Everything that wants a GPU, most important first, in ten minutes, without network and data: bash benchmarks/gpu.sh OUT [small]
-# OUT gets a log and the figures of each stage. With "small" it runs in toy sizes, on the CPU too, to show that it runs.
+# OUT gets a log and the figures of each stage. With "small" it runs in toy sizes, on the CPU too, and takes its time, to show
+# that it runs.
 set -uo pipefail
 OUT=${1:?usage: bash benchmarks/gpu.sh OUT [small]}
 SIZE=${2:-full}
@@ -8,7 +9,7 @@ mkdir -p "$OUT" && OUT=$(cd "$OUT" && pwd) && cd "$(dirname "${BASH_SOURCE[0]}")
 failed=()
 
 stage() {  # NAME SECONDS COMMAND…: the stages after it run, whatever becomes of it
-  local name=$1 limit=$2 status
+  local name=$1 limit=$(( $2 * patience )) status
   echo "== $name"
   timeout "$limit" "${@:3}" 2>&1 | tee "$OUT/$name.log"
   status=${PIPESTATUS[0]}
@@ -16,11 +17,13 @@ stage() {  # NAME SECONDS COMMAND…: the stages after it run, whatever becomes 
 }
 
 if [[ $SIZE == small ]]; then
+  patience=10
   step=(--space small --batch-size 4 --resolution 32 --repeats 1)
   steps=("small bfloat16")
   search=(--images 2 --resolution 32 --units 1 --archs 4 --repeats 1)
   latency=(--config configs/quickstart/train.py --device cpu --resolution 32 --repeats 1 --check 3)
 else
+  patience=1
   step=(--batch-size 64 --repeats 5)
   steps=("data bfloat16" "data float32" "data tf32" "resnet50 bfloat16" "resnet50 float32")
   search=(--images 64 --units 9 --archs 20 --repeats 1)
