@@ -24,7 +24,7 @@ from gaia_ssl.search.report import plot_pareto
 from gaia_ssl.search.scored import Scored
 from gaia_ssl.search.task import measure_for, similarity_label
 from gaia_ssl.search.task_scores import Scales, TaskScores
-from gaia_ssl.search.trust import assess_winners
+from gaia_ssl.search.trust import COLUMNS, assess_winners
 
 FILES = ('ranking.csv', 'best.json', 'pareto.png', 'report.html')
 
@@ -107,7 +107,8 @@ def read_winners(folder: pathlib.Path) -> pd.DataFrame:
     """The winners of ``best.json``, a row a task and group."""
     best = json.loads((folder / 'best.json').read_text(encoding='utf-8'))['best']
     rows = [dict(task=task, group=group, **row) for task, groups in best.items() for group, row in groups.items()]
-    return pd.DataFrame([{name: math.nan if value is None else value for name, value in row.items()} for row in rows])
+    winners = [{name: math.nan if value is None else value for name, value in row.items()} for row in rows]
+    return pd.DataFrame(winners, columns=None if winners else COLUMNS)
 
 
 def read_found(folder: pathlib.Path) -> dict[str, Any]:
