@@ -20,12 +20,14 @@ if [[ $SIZE == small ]]; then
   patience=10
   step=(--space small --batch-size 4 --resolution 32 --repeats 1)
   steps=("small bfloat16")
+  dtypes=(bfloat16)
   search=(--images 2 --resolution 32 --units 1 --archs 4 --repeats 1)
   latency=(--config configs/quickstart/train.py --device cpu --resolution 32 --repeats 1 --check 3)
 else
   patience=1
   step=(--batch-size 64 --repeats 5)
   steps=("data bfloat16" "data float32" "data tf32" "resnet50 bfloat16" "resnet50 float32")
+  dtypes=(bfloat16 float32)
   search=(--images 64 --units 9 --archs 20 --repeats 1)
   latency=(--config configs/data/mocov2_r_supernet.py --device cuda --repeats 3)
 fi
@@ -37,7 +39,7 @@ for each in "${steps[@]}"; do
   stage "step_${space}_$dtype" $(( 120 / ${#steps[@]} + 30 )) \
     python benchmarks/sandwich_step.py "${step[@]}" --space "$space" --dtype "$dtype" --out "$OUT"
 done
-for dtype in bfloat16 float32; do
+for dtype in "${dtypes[@]}"; do
   stage "search_$dtype" 60 python benchmarks/search.py --task c2-c5 "${search[@]}" --dtype "$dtype" --out "$OUT"
 done
 stage latency 60 python tools/measure_latency.py "$OUT/latency.json" "${latency[@]}" --overwrite

@@ -15,7 +15,6 @@ def test_every_stage_ends_well_in_toy_sizes(tmp_path):
     assert 'skipped' in (tmp_path / 'tests.log').read_text()
     step = json.loads((tmp_path / 'sandwich_step_small_bfloat16_cpu.json').read_text())
     assert step['results']['images_a_second'] > 0
-    for dtype in ('bfloat16', 'float32'):
-        search = json.loads((tmp_path / f'search_c2-c5_{dtype}_cpu.json').read_text())
-        assert search['results']['seconds_whole_space_1024_images'] > 0
+    search = json.loads((tmp_path / 'search_c2-c5_bfloat16_cpu.json').read_text())
+    assert search['results']['seconds_whole_space_1024_images'] > 0
     assert json.loads((tmp_path / 'latency.json').read_text())
