@@ -76,10 +76,10 @@ def _check_supernet(runner: Runner, checkpoint: dict[str, Any], path: str) -> No
     model = unwrapped(runner.model)
     here = supernet_meta(model)
     here['space'] = model.backbone.space
-    for name, value in there.items():
-        if value != here[name]:
+    for name, value in here.items():
+        if name in there and there[name] != value:
             shown = [f'{each.min} … {each.max} of {len(each)} archs' if name == 'space' else each
-                     for each in (value, here[name])]
+                     for each in (there[name], value)]
             raise UserError(f'{path}: was trained with the {name} {shown[0]}, but the config has {shown[1]}; resume with the '
                             f'config it was trained with, or begin a new run')
 
