@@ -11,8 +11,4 @@ if ! command -v nvidia-smi >/dev/null; then  # on CPUs, the processes share the 
   export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$(( $(nproc) > GPUS ? $(nproc) / GPUS : 1 ))}
 fi
 . "$(dirname "$0")/torchrun.sh"
-"${TORCHRUN[@]}" "$(dirname "$0")/search.py" "$CONFIG" "$CHECKPOINT" --launcher pytorch "${@:4}" || {
-  status=$?
-  echo "error: the search stopped for the reason said above; what was finished is kept, and --resume goes on from there" >&2
-  exit $status
-}
+exec "${TORCHRUN[@]}" "$(dirname "$0")/search.py" "$CONFIG" "$CHECKPOINT" --launcher pytorch "${@:4}"
