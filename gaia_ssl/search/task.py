@@ -23,14 +23,12 @@ that makes z of it is a training's, not a classifier's.)"""
 STAGE_OF = dict(zip(STAGES, range(4), strict=True)) | {POOLED: 3, 'z': 3}
 """Feature -> the stage (0 to 3) that it is read off."""
 
-COMBINED = 'combined'
 MEASURES: dict[str, tuple[str, ...]] = {
-    'paper': (PAPER, ), **{name: (name, ) for name in BETWEEN_IMAGES}, COMBINED: ('relations', 'readout')}
+    'paper': (PAPER, ), **{name: (name, ) for name in BETWEEN_IMAGES}, 'combined': ('relations', 'readout')}
 """Name of a measure -> what it combines. A task's similarity is the mean over its features, by the paper's measure, or
 over its features and what is combined, each brought to one scale (:class:`~gaia_ssl.search.task_scores.TaskScores`)."""
 
-
-DEFAULT_MEASURES = {'z': COMBINED}
+DEFAULT_MEASURES = {'z': 'relations'}
 """Task -> the measure that predicts its scores best (docs/reproduction.md); the paper's where nothing better was found."""
 
 

@@ -52,14 +52,13 @@ def test_the_score_is_the_mean_over_images_and_stages(paths):
     assert table(paths)['c2-c5'].item() == pytest.approx(expected, rel=1e-4)
 
 
-def test_by_default_images_are_related_to_one_another(tmp_path):
+def test_images_are_related_to_one_another(tmp_path):
     """From the supernet's features to the table, by hand: two batches of images, scores brought to one scale."""
     paths = (tiny.write_config(tmp_path / 'tiny.py', tiny.photos(tmp_path / 'data', 70)),
              tiny.save_supernet(tmp_path / 'supernet.pth'))
     config = Config.fromfile(paths[0])
     config.test_dataloader.batch_size = 64
-    config.test_cfg.update(checkpoint=str(paths[1]), archs='all', tasks=['z'])
-    config.test_cfg.pop('measure')
+    config.test_cfg.update(checkpoint=str(paths[1]), archs='all', tasks=['z'], measure='combined')
     config.work_dir = str(tmp_path / 'run')
     search = Runner.from_cfg(config)
     result = search.test()

@@ -54,7 +54,7 @@ class TaskAwareSearchLoop(BaseLoop):
         tasks: Which of ``z``, ``c5``, ``c4-c5`` and ``c2-c5`` to rank for; the ranking is sorted by the first.
         measure: What the tasks' features are compared by: ``paper``, its relations between positions and cosine of
             embeddings; ``relations`` between images, ``readout``, ``neighbours`` or ``cka``; or ``combined``, the first two of
-            these. Default what predicts a task best: ``combined`` for ``z``, the paper's for the others.
+            these. Default what predicts a task best: ``relations`` for ``z``, the paper's for the others.
         archs: ``'all'``, a number to draw from each group, or a list of archs.
         race: Drop archs that cannot win any more (:class:`~gaia_ssl.search.race.Race`). The ranking then has those that were
             left, and the winners are the whole ranking's, or inside the indifference, with 95 % confidence.
