@@ -87,6 +87,7 @@ def _run(argv: list[str], cwd: str, env: dict[str, str], file_size: int | None, 
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
     sys.stdout, sys.stderr = (open(fd, 'w', encoding='utf-8', buffering=1, closefd=False) for fd in (1, 2))
+    multiprocessing.set_start_method(None, force=True)  # as at the start of Python
     sys.argv = argv
     sys.path[0] = os.path.dirname(argv[0])
     try:
