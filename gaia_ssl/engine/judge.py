@@ -113,7 +113,8 @@ class Judge:
         self._subnet, self.meta = read_subnet(checkpoint, arch)
         if not settings.calibration_images and 'calibration' not in self.meta:
             raise UserError(f"{checkpoint}: a supernet's batch norms have to be calibrated; give calibration images")
-        self.resolution = settings.resolution or self.meta.get('resolution') or RESOLUTIONS[self.meta['stem_kernel']]
+        trained = self.meta.get('resolution', RESOLUTIONS[self.meta['stem_kernel']])
+        self.resolution = trained if settings.resolution is None else settings.resolution
         self._train_folder, self._val_folder = (os.path.join(data, name) for name in ('train', val))
         self.classes = common_classes(self._train_folder, self._val_folder)
         self.train, self.val = (self._crops(folder, with_label=True) for folder in (self._train_folder, self._val_folder))

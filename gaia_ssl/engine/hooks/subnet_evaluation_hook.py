@@ -127,7 +127,7 @@ class SubnetEvaluationHook(Hook):
         meta, trained = supernet_meta(model), images_of(runner)
         files = {name: value for name, value in trained.get('files', {}).items() if name != 'ann_file'}
         crops = dict(self.crops, mean=meta['mean'], std=meta['std'], to_rgb=meta['to_rgb'], report=runner.logger.info,
-                     resolution=self.resolution or trained.get('resolution', 224),
+                     resolution=trained.get('resolution', 224) if self.resolution is None else self.resolution,
                      choice=FileChoice.of({**files, **self.files}), num_workers=runner.train_dataloader.num_workers)
         self.images = CenterCrops(self.train, max_images=self.num_images, **crops)
         self.labelled: dict[str, Any] = {}
