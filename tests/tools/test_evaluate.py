@@ -85,7 +85,7 @@ def test_bad_data_is_found_before_any_work(tool, paths):
     assert 'needs at least 31 training images, there are 30' in tool('evaluate', *arguments(paths, 'knn'), '-k', 31)
     assert '--lr with several protocols that train' in tool('evaluate', *arguments(paths, 'linear', 'semi-10'), '--lr', 1)
     assert '--seeds has -1' in tool('evaluate', *arguments(paths, 'linear'), '--seeds', 0, -1)
-    assert 'must be 1 or more' in tool('evaluate', *arguments(paths, 'knn'), '--resolution', 0)
+    assert 'resolution is 0' in tool('evaluate', *arguments(paths, 'knn'), '--resolution', 0)
     assert 'workers is -1' in tool('evaluate', *arguments(paths, 'knn'), '--workers', -1)
     (paths.data / 'val' / 'red').rename(paths.data / 'val' / 'pink')
     assert 'only the former has pink; only the latter has red' in line('knn')
