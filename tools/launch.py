@@ -16,7 +16,7 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.run import parse_args, run
 
-from gaia_ssl.cli.ends import LAUNCHER, RESUME
+from gaia_ssl.launched import LAUNCHER, RESUME
 
 
 def main() -> None:

@@ -1,5 +1,7 @@
 """What the command-line tools share."""
 
+from gaia_ssl.launched import RESUME
+
 from .arguments import (
     CONFIG_HELP,
     add_config_arguments,
@@ -13,7 +15,7 @@ from .arguments import (
 )
 from .cfg_options import CfgOptions, check_option_names
 from .configs import apply_arguments, load_config, read_config, set_data, set_files
-from .ends import RESUME, run
+from .ends import run
 from .processes import count_processes, is_first_process, join_processes
 from .sigterm import GRACE
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import io
-import json
 import logging
 import os
 import re
 import sys
-import time
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -23,12 +20,8 @@ from gaia_ssl.cli.sigterm import Terminated, raise_on_sigterm
 from gaia_ssl.config_file import check_text
 from gaia_ssl.errors import UserError
 from gaia_ssl.files import DISK_FULL
+from gaia_ssl.launched import tell_launcher
 from gaia_ssl.terminal import one_line, worth_showing
-
-RESUME = 'all that was finished is kept; the same command with --resume goes on'
-"""What to say of the work of a tool that has the option."""
-LAUNCHER = 'GAIA_SSL_LAUNCHER'
-"""Set in the environment by tools/launch.py, which says once what its processes have to say."""
 
 
 def run(main: Callable[[], None], advice: str = 'nothing was written') -> None:
@@ -72,19 +65,10 @@ def run(main: Callable[[], None], advice: str = 'nothing was written') -> None:
 
 def _fail(message: str) -> None:
     line = f'error: {one_line(message)}'
-    if not _told_the_launcher(line):
+    if not tell_launcher(line):
         print(line, file=sys.stderr)
     sys.unraisablehook = lambda unraisable: None  # of what is half made and now thrown away
     sys.exit(1)
-
-
-def _told_the_launcher(line: str) -> bool:
-    """Leave the line where torchrun looks for what its processes failed by, if somebody reads it there."""
-    file = os.environ.get('TORCHELASTIC_ERROR_FILE')
-    if not file or LAUNCHER not in os.environ:
-        return False
-    Path(file).write_text(json.dumps(dict(message=line, timestamp=int(time.time()))), encoding='utf-8')
-    return True
 
 
 def _explained(error: Exception) -> str:
