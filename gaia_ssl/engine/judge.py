@@ -134,8 +134,9 @@ class Judge:
         """What is judged, on what, and how, in plain values."""
         prints = {name: dict(images=len(images.indices), sha256=self._fingerprints[name])
                   for name, images in (('train', self.train), ('val', self.val))}
+        patterns = dict(include=list(self.settings.include), exclude=list(self.settings.exclude))
         return dict(arch=self.meta['arch'], checkpoint_sha256=file_hash(self._checkpoint), classes=self.classes, **prints,
-                    **{**dataclasses.asdict(self.settings), 'resolution': self.resolution})
+                    **{**dataclasses.asdict(self.settings), **patterns, 'resolution': self.resolution})
 
     def prepare(self, work_dir: str | os.PathLike) -> None:
         """Calibrate batch norm and write the backbone into ``work_dir``, or read the one that lies there."""
