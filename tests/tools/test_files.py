@@ -36,7 +36,7 @@ def test_the_whole_way(tool, paths, capfd, monkeypatch):
     assert 'there is no model of the type Foo; mend it' in tool('train', config, *train, *wrong)
     assert 'give --data, too' in tool('search', *alone[:2])
     assert 'in place of CONFIG' in tool('search', config, *alone)
-    assert 'give CONFIG and CHECKPOINT, or --checkpoint' in tool('search', config)
+    assert 'give CONFIG and CHECKPOINT, CONFIG and --checkpoints' in tool('search', config)
     assert tool('search', *alone, '--work-dir', paths / 'all') is None
     assert "leave them out with --exclude '*.png'" in capfd.readouterr().out
     assert tool('search', *alone, '--exclude', '*.png', '--work-dir', paths / 'found') is None
