@@ -8,7 +8,7 @@ import pandas as pd
 from gaia_ssl import Arch
 from gaia_ssl.datasets.batches import in_even_batches
 from gaia_ssl.search.journal import ScoreJournal
-from gaia_ssl.search.node_scores import NodeScores, unpack_scores
+from gaia_ssl.search.node_scores import NodeScores, unpack_sums
 from gaia_ssl.search.outcome import read_found
 from gaia_ssl.search.scored import Scored
 from gaia_ssl.search.selection import Selection
@@ -24,7 +24,6 @@ def read_recorded(folder: Path) -> tuple[Scored, dict]:
     sizes = [len(batch) for batch in in_even_batches(list(range(found['images'])), found['batch_size'])]
     scores, journal = NodeScores(tree, found['quantities'], len(sizes)), folder / 'scores'
     for batch, unit, payload in ScoreJournal(journal, ScoreJournal.settings_in(journal)):
-        values = unpack_scores(payload, tree, unit, found['quantities'], sizes[batch])
-        scores.put(unit, batch, {name: each.sum(axis=1, keepdims=True, dtype=np.float64) for name, each in values.items()})
+        scores.put(unit, batch, unpack_sums(payload, tree, unit, found['quantities'], sizes[batch]))
     assert scores.are_finite()
     return Scored(selection, {name: scores.of(name) for name in found['quantities']}, np.array(sizes)), found

@@ -19,7 +19,7 @@ from rich.table import Table
 from scipy.stats import t
 
 from gaia_ssl.search.contenders import expected_regret, may_be_best
-from gaia_ssl.search.task_scores import TaskScores, means_of, scales_of
+from gaia_ssl.search.task_scores import TaskScores, scales_of
 
 
 def main() -> None:
@@ -37,7 +37,7 @@ def main() -> None:
     for folder in arguments.searches:
         scored, _ = read_recorded(folder)
         groups = scored.selection.groups
-        measured = TaskScores(scored.sums, scored.sizes, None, scales_of(means_of(scored.sums, scored.sizes), groups))
+        measured = TaskScores(scored.sums, scored.sizes, None, scales_of(scored.sums, scored.sizes, groups))
         for task in arguments.tasks:
             values = [measured.of(task, np.flatnonzero(groups == group)) for group in np.unique(groups[groups != ''])]
             for batches in (4, 8, 16):

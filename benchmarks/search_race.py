@@ -17,7 +17,7 @@ from rich.table import Table
 
 from gaia_ssl.search.race import Race, RaceRules
 from gaia_ssl.search.scored import Scored
-from gaia_ssl.search.task_scores import TaskScores, means_of, scales_of
+from gaia_ssl.search.task_scores import TaskScores, scales_of
 
 
 def main() -> None:
@@ -46,7 +46,7 @@ def main() -> None:
 
 def run(scored: Scored, task: str, indifference: float, orders: int, input_size: tuple[int, int]) -> dict:
     groups, archs = scored.selection.groups, [tuple(numbers) for numbers in scored.selection.tree.numbers]
-    full = TaskScores(scored.sums, scored.sizes, None, scales_of(means_of(scored.sums, scored.sizes), groups)).mean(task)
+    full = TaskScores(scored.sums, scored.sizes, None, scales_of(scored.sums, scored.sizes, groups)).mean(task)
     spread = np.sqrt(np.mean([full[groups == group].var() for group in np.unique(groups)]))
     truth, best = dict(zip(archs, full, strict=True)), {group: full[groups == group].max() for group in np.unique(groups)}
     place = {numbers: row for row, numbers in enumerate(archs)}

@@ -36,7 +36,10 @@ class FileChoice:
     def of(cls, settings: Mapping[str, Any] | None) -> FileChoice:
         """What a data set's config, a checkpoint or a search says: ``include``, ``exclude`` and ``ann_file``."""
         settings = settings or {}
-        return cls(_patterns(settings, 'include'), _patterns(settings, 'exclude'), settings.get('ann_file') or '')
+        listed = settings.get('ann_file') or ''
+        if not isinstance(listed, str):
+            raise UserError(f'ann_file is {listed!r}; give the file that lists the images')
+        return cls(_patterns(settings, 'include'), _patterns(settings, 'exclude'), listed)
 
     def __bool__(self) -> bool:
         """Whether it leaves anything out."""
@@ -45,6 +48,11 @@ class FileChoice:
     def takes(self, path: str) -> bool:
         """Whether the file ``path``, inside the folder of images, is meant by the patterns."""
         return (not self.include or _matches(path, self.include)) and not _matches(path, self.exclude)
+
+    @property
+    def patterns(self) -> FileChoice:
+        """The same without the list."""
+        return dataclasses.replace(self, listed='')
 
     def arguments(self) -> dict[str, Any]:
         """Of :class:`gaia_ssl.datasets.ImageFolder`, in plain values; what is not used is left out."""

@@ -17,7 +17,6 @@ from mmengine.config import Config
 from gaia_ssl import ArchSpace, cli
 from gaia_ssl.checkpoint import load_checkpoint
 from gaia_ssl.datasets import ImageFolder
-from gaia_ssl.engine.resolution import set_config_resolution
 from gaia_ssl.engine.run_search import SEARCH_FILES, check_search_config, run_search
 from gaia_ssl.errors import UserError
 from gaia_ssl.evaluation.arch_table import read_scores
@@ -126,9 +125,7 @@ def read_supernet(arguments: argparse.Namespace) -> tuple[Config, ArchSpace] | t
         return None, None
     config = cli.load_config(arguments)
     check_search_config(config, arguments.config)
-    cli.set_files(config, 'test_dataloader', cli.file_choice(arguments))
-    set_config_resolution(config, arguments.resolution, 'test_dataloader',
-                          keep_groups='test_cfg.group_edges' in (arguments.cfg_options or {}))
+    cli.set_images(config, 'test_dataloader', arguments)
     return config, read_supernet_meta(load_checkpoint(arguments.checkpoint), arguments.checkpoint)['space']
 
 

@@ -21,7 +21,6 @@ from mmengine.config import Config
 from gaia_ssl import Arch, cli
 from gaia_ssl.checkpoint import file_hash, load_checkpoint
 from gaia_ssl.datasets.center_crops import CenterCrops
-from gaia_ssl.engine.resolution import set_config_resolution
 from gaia_ssl.engine.run_search import SEARCH_FILES, check_search_config, run_search, space_groups
 from gaia_ssl.errors import UserError
 from gaia_ssl.evaluation.arch_table import read_scores
@@ -148,10 +147,7 @@ def read_supernet(arguments: argparse.Namespace) -> tuple[Config, dict, dict] | 
         return None, None, None
     config = cli.load_config(arguments)
     check_search_config(config, arguments.config)
-    cli.set_data(config, 'test_dataloader', arguments.images, '--images')
-    cli.set_files(config, 'test_dataloader', cli.file_choice(arguments))
-    set_config_resolution(config, arguments.resolution, 'test_dataloader',
-                          keep_groups='test_cfg.group_edges' in (arguments.cfg_options or {}))
+    cli.set_images(config, 'test_dataloader', arguments, arguments.images, '--images')
     checkpoint = load_checkpoint(arguments.checkpoint)
     return config, checkpoint, read_supernet_meta(checkpoint, arguments.checkpoint)
 

@@ -20,7 +20,6 @@ from gaia_ssl import cli
 from gaia_ssl.checkpoint import load_checkpoint
 from gaia_ssl.engine.auto_settings import settle_for_search
 from gaia_ssl.engine.build_runner import build_runner
-from gaia_ssl.engine.resolution import set_config_resolution
 from gaia_ssl.engine.run_search import SEARCH_FILES, check_search_config, run_search
 from gaia_ssl.engine.search_config import config_of_checkpoint
 from gaia_ssl.errors import UserError
@@ -72,10 +71,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     config = choose_config(arguments)
-    cli.set_data(config, 'test_dataloader', arguments.data)
-    cli.set_files(config, 'test_dataloader', cli.file_choice(arguments))
-    set_config_resolution(config, arguments.resolution, 'test_dataloader',
-                          keep_groups='test_cfg.group_edges' in (arguments.cfg_options or {}))
+    cli.set_images(config, 'test_dataloader', arguments, arguments.data)
     settings = config.test_cfg
     if arguments.task is not None:
         settings.tasks = list(dict.fromkeys(arguments.task))

@@ -17,7 +17,6 @@ from gaia_ssl.checkpoint import latest_checkpoint, load_checkpoint
 from gaia_ssl.engine.auto_settings import count_images, fill_auto, leaves_to_data
 from gaia_ssl.engine.build_runner import build_runner
 from gaia_ssl.engine.hooks.sandwich_sampler_hook import check_training
-from gaia_ssl.engine.resolution import set_config_resolution
 from gaia_ssl.engine.resume import check_resume, check_resumed_run
 from gaia_ssl.engine.start import check_load_from, set_start
 from gaia_ssl.errors import UserError
@@ -46,9 +45,7 @@ def main() -> None:
     if arguments.start and arguments.resume:
         raise UserError('--start and --resume: a resumed run has its weights already; leave one out')
     config = cli.load_config(arguments)
-    cli.set_data(config, 'train_dataloader', arguments.data)
-    cli.set_files(config, 'train_dataloader', cli.file_choice(arguments))
-    set_config_resolution(config, arguments.resolution, 'train_dataloader')
+    cli.set_images(config, 'train_dataloader', arguments, arguments.data)
     if config.get('resume') and not arguments.resume:
         arguments.resume = config.get('load_from') or 'auto'
     earlier = dict(resume=bool(arguments.resume), overwrite=arguments.overwrite)

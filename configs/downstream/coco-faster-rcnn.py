@@ -3,20 +3,12 @@
 As MoCo fine-tunes: batch norm trained and synchronised, in the FPN too, no stage frozen, shorter sides of 640 to 800 px.
 """
 
-_base_ = 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'
+_base_ = [
+    '../_base_/faster_rcnn_fpn.py', 'mmdet::_base_/datasets/coco_detection.py', 'mmdet::_base_/schedules/schedule_1x.py',
+    'mmdet::_base_/default_runtime.py']
 # In a config on top of this one by gaia_ssl::, mmengine looks all types up in gaia_ssl, unless the first dict with a type, which
 # is then the whole config, names a scope.
 type, _scope_ = 'config', 'mmdet'
-
-norm_cfg = dict(type='SyncBN', requires_grad=True)
-model = dict(
-    backbone=dict(
-        _delete_=True,
-        type='gaia_ssl.SubnetResNet',
-        arch='64-64x3-128x4-256x6-512x3',
-        out_indices=(0, 1, 2, 3),
-        norm_cfg=norm_cfg),
-    neck=dict(norm_cfg=norm_cfg))
 
 train_pipeline = [
     dict(type='LoadImageFromFile'),

@@ -14,7 +14,7 @@ from .arguments import (
     read_archs,
 )
 from .cfg_options import CfgOptions, check_option_names
-from .configs import apply_arguments, load_config, read_config, set_data, set_files
+from .configs import apply_arguments, load_config, read_config, set_data, set_files, set_images
 from .ends import run
 from .processes import count_processes, is_first_process, join_processes
 from .sigterm import GRACE
@@ -23,5 +23,5 @@ __all__ = [
     'CONFIG_HELP', 'GRACE', 'RESUME', 'CfgOptions', 'add_config_arguments', 'add_data_argument', 'add_files_arguments',
     'add_resolution_argument', 'add_runner_arguments', 'apply_arguments', 'check_option_names', 'check_seeds',
     'count_processes', 'file_choice', 'is_first_process', 'join_processes', 'load_config', 'read_archs', 'read_config', 'run',
-    'set_data', 'set_files',
+    'set_data', 'set_files', 'set_images',
 ]

@@ -11,6 +11,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.utils import get_installed_path
 
+from gaia_ssl.cli.arguments import file_choice
 from gaia_ssl.cli.cfg_options import check_option_names
 from gaia_ssl.errors import UserError
 from gaia_ssl.file_choice import FileChoice
@@ -46,6 +47,17 @@ def set_data(config: Config, loader: str, folder: str | None, option: str = '--d
     if not config.get(loader):
         raise UserError(f'{option}: the config has no {loader}')
     config[loader].dataset.data_root = str(path)
+
+
+def set_images(config: Config, loader: str, arguments: argparse.Namespace, folder: str | None = None,
+               option: str = '--data') -> None:
+    """:func:`set_data`, then what ``add_files_arguments`` and ``add_resolution_argument`` asked for."""
+    from gaia_ssl.engine.resolution import set_config_resolution  # as in apply_arguments
+
+    set_data(config, loader, folder, option)
+    set_files(config, loader, file_choice(arguments))
+    set_config_resolution(config, arguments.resolution, loader,
+                          keep_groups='test_cfg.group_edges' in (arguments.cfg_options or {}))
 
 
 def read_config(path: str) -> Config:

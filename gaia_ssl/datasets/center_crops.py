@@ -100,8 +100,10 @@ class CenterCrops:
         return len(self._batches)
 
     def _is_asked_for(self, index: int) -> bool:
+        if self.names is None:
+            return True
         path = pathlib.Path(self.dataset.get_data_info(index)['img_path'])
-        return self.names is None or not self.names.isdisjoint((path.name, path.stem))
+        return not self.names.isdisjoint((path.name, path.stem))
 
     @property
     def paths(self) -> list[str]:

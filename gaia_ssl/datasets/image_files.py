@@ -119,14 +119,14 @@ def describe_images(paths: Iterable[str], folder: str) -> str:
     return f'{_images(suffixes.total())}: {_counted(suffixes)} in {folder}'
 
 
-def describe_masks(paths: Iterable[str]) -> str:
+def describe_masks(paths: Sequence[str]) -> str:
     """What to say of images that differ from another in their suffix alone; empty if there is none."""
+    if len({os.path.splitext(path)[0] for path in paths}) == len(paths):  # for millions, quicker than what follows
+        return ''
     by_stem = collections.defaultdict(list)
     for path in paths:
         by_stem[os.path.splitext(path)[0]].append(path)
     doubles = [sorted(names) for names in by_stem.values() if len(names) > 1]
-    if not doubles:
-        return ''
     suffixes = {os.path.splitext(name)[1] for names in doubles for name in names}
     of_masks = [suffix for known in _MASKS for suffix in sorted(suffixes) if suffix.lower() == known]
     advised = (of_masks or sorted(suffixes))[0]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from gaia_ssl.config_place import places, type_name
+
 _SIDE = {'RandomResizedCrop': 'scale', 'CenterCrop': 'crop_size'}
 """Transforms that decide it, and their setting."""
 
@@ -32,12 +34,5 @@ def set_resolution(pipeline: Sequence[dict], resolution: int) -> None:
 
 def _transforms(node: Any) -> Iterator[tuple[str, dict]]:
     """Name, without scope, and config of every transform in nested ones."""
-    if isinstance(node, dict):
-        kind = node.get('type')
-        if kind is not None:
-            yield getattr(kind, '__name__', str(kind)).rpartition('.')[2], node
-        for value in node.values():
-            yield from _transforms(value)
-    elif isinstance(node, list | tuple):
-        for value in node:
-            yield from _transforms(value)
+    return ((type_name(each['type']), each) for _, each in places(node)
+            if isinstance(each, dict) and each.get('type') is not None)

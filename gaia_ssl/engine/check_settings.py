@@ -9,9 +9,8 @@ from mmengine.config import Config
 from mmengine.registry import OPTIMIZERS
 
 from gaia_ssl.errors import UserError
+from gaia_ssl.export.backbone_config import LOADERS
 from gaia_ssl.space.arch_space import AUTO
-
-LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 def check_settings(config: Config) -> None:

@@ -28,8 +28,8 @@ from gaia_ssl.export import downstream_config_path, fill_classifier, read_subnet
 from gaia_ssl.export.calibration_files import set_patterns
 from gaia_ssl.export.schedule import scale_schedule
 from gaia_ssl.file_choice import FileChoice
+from gaia_ssl.models.supernet_meta import trained_resolution
 from gaia_ssl.space import Arch
-from gaia_ssl.space.cost import RESOLUTIONS
 from gaia_ssl.terminal import say
 
 TRAINED = {'linear': 'imagenet-linear', 'semi-1': 'imagenet-semi-1p', 'semi-10': 'imagenet-semi-10p',
@@ -113,8 +113,7 @@ class Judge:
         self._subnet, self.meta = read_subnet(checkpoint, arch)
         if not settings.calibration_images and 'calibration' not in self.meta:
             raise UserError(f"{checkpoint}: a supernet's batch norms have to be calibrated; give calibration images")
-        trained = self.meta.get('resolution', RESOLUTIONS[self.meta['stem_kernel']])
-        self.resolution = trained if settings.resolution is None else settings.resolution
+        self.resolution = trained_resolution(self.meta) if settings.resolution is None else settings.resolution
         self._train_folder, self._val_folder = (os.path.join(data, name) for name in ('train', val))
         self.classes = common_classes(self._train_folder, self._val_folder)
         self.train, self.val = (self._crops(folder, with_label=True) for folder in (self._train_folder, self._val_folder))

@@ -6,6 +6,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from gaia_ssl.config_place import type_name
 from gaia_ssl.datasets.resolution import resolution_of, set_resolution
 from gaia_ssl.errors import UserError
 
@@ -35,11 +36,11 @@ def set_config_resolution(config: Config, resolution: int | None, loader: str, k
     for name in config:
         set_resolution([config[name]], resolution)
     search: Any = config.get('test_cfg') or {}
-    if 'TaskAwareSearchLoop' in str(search.get('type')):
+    if type_name(search.get('type')) == 'TaskAwareSearchLoop':
         if search.get('group_edges') and not keep_groups:
             scale = (resolution / search.get('resolution', 224))**2
             search.group_edges = [float(f'{edge * scale:.3g}') for edge in search.group_edges]
         search.resolution = resolution
     for hook in config.get('custom_hooks') or ():
-        if str(hook.type).endswith('SubnetEvaluationHook'):
+        if type_name(hook.type) == 'SubnetEvaluationHook':
             hook.resolution = resolution

@@ -12,8 +12,7 @@ from gaia_ssl.checkpoint import load_checkpoint
 from gaia_ssl.engine.resolution import set_config_resolution
 from gaia_ssl.errors import UserError
 from gaia_ssl.mim_folder import mim_folder
-from gaia_ssl.models.supernet_meta import check_supernet
-from gaia_ssl.space.cost import RESOLUTIONS
+from gaia_ssl.models.supernet_meta import check_supernet, trained_resolution
 
 SMALL = 1e9
 """Multiply-adds of a supernet below which its search is a small one."""
@@ -42,7 +41,7 @@ def config_of_checkpoint(path: str, tasks: Sequence[str]) -> Config:
     checkpoint = load_checkpoint(path)
     meta = check_supernet(checkpoint, path)
     space, stem_kernel = meta['space'], meta['stem_kernel']
-    resolution = meta.get('resolution', RESOLUTIONS[stem_kernel])
+    resolution = trained_resolution(meta)
     size = '_small' if space.max.flops(resolution, stem_kernel) < SMALL else ''
     configs = mim_folder('configs')
     config = Config.fromfile(configs / 'search' / f'{_NAMES[tasks[0]]}{size}.py')

@@ -18,4 +18,4 @@ def images_of(runner: Runner) -> dict[str, Any]:
     dataset = (runner.cfg.to_dict().get('train_dataloader') or {}).get('dataset') or {}
     resolution = resolution_of(dataset.get('pipeline') or ())
     files = FileChoice.of({name: dataset.get(name) for name in ('include', 'exclude', 'ann_file')}).arguments()
-    return {**({} if resolution is None else dict(resolution=resolution)), **(dict(files=files) if files else {})}
+    return {name: value for name, value in dict(resolution=resolution, files=files).items() if value}

@@ -16,7 +16,7 @@ from gaia_ssl.errors import UserError
 from gaia_ssl.models.algorithms import Supernet
 from gaia_ssl.progress import Progress
 from gaia_ssl.search.journal import ScoreJournal
-from gaia_ssl.search.node_scores import NodeScores, pack_scores, packed_size, unpack_scores
+from gaia_ssl.search.node_scores import NodeScores, pack_scores, packed_size, unpack_sums
 from gaia_ssl.search.plan import ImageBatches, share_of_process
 from gaia_ssl.search.prefix_evaluator import PrefixEvaluator, UnitScores
 from gaia_ssl.search.scored import Scored
@@ -89,9 +89,7 @@ class UnitScoring:
         tree, columns = selection.tree, {batch: column for column, batch in enumerate(batches)}
         scores, there = NodeScores(tree, self._quantities, len(batches)), set()
         for batch, unit, payload in self._records(selection, batches, journal):
-            values = unpack_scores(payload, tree, unit, self._quantities, self._batches.size(batch))
-            scores.put(unit, columns[batch], {quantity: each.sum(axis=1, keepdims=True, dtype=np.float64)
-                                              for quantity, each in values.items()})
+            scores.put(unit, columns[batch], unpack_sums(payload, tree, unit, self._quantities, self._batches.size(batch)))
             there.add((batch, unit))
         units = tree.num_units * len(batches)
         if len(there) < units:

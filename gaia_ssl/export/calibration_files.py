@@ -32,7 +32,7 @@ def choose_files(given: FileChoice, recorded: Mapping[str, Any] | None, by: str,
         return given
     if earlier.listed:
         report(f'note: {by} took only the images that {earlier.listed} lists; give --list for the same')
-    patterns = dataclasses.replace(earlier, listed='')
+    patterns = earlier.patterns
     if not patterns:
         return patterns
     if not find_images(images, EXTENSIONS, patterns).paths:
@@ -44,7 +44,7 @@ def choose_files(given: FileChoice, recorded: Mapping[str, Any] | None, by: str,
 
 def set_patterns(config: Config, choice: FileChoice) -> None:
     """Let the image folders that ``config`` reads pass the patterns, too; it is changed."""
-    patterns = dataclasses.replace(choice, listed='').arguments()
+    patterns = choice.patterns.arguments()
     for name in LOADERS:
         dataset = config[name].dataset
         if dataset.get('type') == 'gaia_ssl.ImageFolder':

@@ -16,6 +16,7 @@ from mmengine.config import Config
 
 from gaia_ssl.checkpoint import file_hash, latest_checkpoint, load_checkpoint
 from gaia_ssl.config_file import write_config
+from gaia_ssl.config_place import places
 from gaia_ssl.datasets.center_crops import check_sizes
 from gaia_ssl.errors import UserError
 from gaia_ssl.evaluation import EvaluationRecord
@@ -27,9 +28,8 @@ from gaia_ssl.export.tasks import PreparedTask
 from gaia_ssl.export.toolbox import read_metrics, tool
 from gaia_ssl.files import atomic_path, claim_folder
 from gaia_ssl.logged_process import run_logged
-from gaia_ssl.models.supernet_meta import read_supernet_meta
+from gaia_ssl.models.supernet_meta import read_supernet_meta, trained_resolution
 from gaia_ssl.space import Arch
-from gaia_ssl.space.cost import RESOLUTIONS
 from gaia_ssl.space.resnet50 import same_cost_resnet50
 from gaia_ssl.terminal import say
 
@@ -91,7 +91,7 @@ class Comparison:
         self._checkpoint, self._source, self._gpus, self._report = checkpoint, source, gpus, report
         self._meta = meta = read_supernet_meta(load_checkpoint(checkpoint), checkpoint)
         self._calibration = {name: value for name, value in (calibration or {}).items() if value is not None}
-        self._calibration.setdefault('resolution', meta.get('resolution', RESOLUTIONS[meta['stem_kernel']]))
+        self._calibration.setdefault('resolution', trained_resolution(meta))
         check_sizes(*map(self._calibration.get, ('resolution', 'batch_size', 'max_images')))
         meta['space'].check_fits(arch)
         self._cost = dict(resolution=self._calibration['resolution'], stem_kernel=meta['stem_kernel'])
@@ -231,21 +231,13 @@ def forget_weights(config: Config, checkpoint: pathlib.Path) -> None:
     Raises:
         ValueError: If there is none.
     """
-    found = []
-
-    def walk(node: Any) -> None:
-        if isinstance(node, dict):
-            init = node.get('init_cfg')
-            if isinstance(init, dict) and init.get('type') == 'Pretrained':
-                if pathlib.Path(init['checkpoint']).resolve() == checkpoint.resolve():
-                    found.append(node.pop('init_cfg'))
-            for value in list(node.values()):
-                walk(value)
-        elif isinstance(node, list | tuple):
-            for value in node:
-                walk(value)
-
-    walk(config.model)
+    found = False
+    for _, node in places(config.model):
+        init = node.get('init_cfg') if isinstance(node, dict) else None
+        if isinstance(init, dict) and init.get('type') == 'Pretrained' and (
+                pathlib.Path(init['checkpoint']).resolve() == checkpoint.resolve()):
+            node.pop('init_cfg')
+            found = True
     if not found:
         raise ValueError(f'{checkpoint} is not loaded by the config')
 

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
+from gaia_ssl.config_place import Place, place_name, places, value_at, with_value
 from gaia_ssl.errors import UserError
-from gaia_ssl.export.config_place import Place, place_name, places, value_at, with_value
 from gaia_ssl.export.trial import TrialError, build_model, toolbox_scope, training_loss
 
 MOST = 64

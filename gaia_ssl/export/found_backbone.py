@@ -9,8 +9,8 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
+from gaia_ssl.config_place import Place, place_name, places, type_name
 from gaia_ssl.errors import UserError
-from gaia_ssl.export.config_place import Place, place_name, places
 from gaia_ssl.export.trial import SIZE, TrialError, build_model, toolbox_scope, training_loss
 
 
@@ -82,8 +82,4 @@ def find_backbone(config: Config, toolbox: str, name: str) -> FoundBackbone:
 
 def _places_of(typed: list[tuple[Place, dict]], module: nn.Module) -> list[Place]:
     """Where a config of the type of ``module`` is."""
-    return [place for place, node in typed if _class_name(node['type']) == type(module).__name__]
-
-
-def _class_name(kind: Any) -> str:
-    return getattr(kind, '__name__', str(kind)).rpartition('.')[2]
+    return [place for place, node in typed if type_name(node['type']) == type(module).__name__]

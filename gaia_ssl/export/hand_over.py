@@ -26,9 +26,8 @@ from gaia_ssl.export.winner import Winner
 from gaia_ssl.file_choice import ALL_FILES, FileChoice
 from gaia_ssl.files import scratch_folder
 from gaia_ssl.models import extract_subnet
-from gaia_ssl.models.supernet_meta import read_supernet_meta, student_backbone
+from gaia_ssl.models.supernet_meta import read_supernet_meta, student_backbone, trained_resolution
 from gaia_ssl.space import Arch
-from gaia_ssl.space.cost import RESOLUTIONS
 from gaia_ssl.terminal import say
 
 BACKBONE = 'backbone.pth'
@@ -76,7 +75,7 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
     path = pathlib.Path(out).resolve() / BACKBONE
     normalisation = {name: supernet_meta[name] for name in ('mean', 'std', 'to_rgb')}
     if resolution is None:
-        resolution = supernet_meta.get('resolution', RESOLUTIONS[supernet.stem_kernel])
+        resolution = trained_resolution(supernet_meta)
     described = dict(arch=str(arch), stem_kernel=supernet.stem_kernel, resolution=resolution, **normalisation)
     wanted: list[PreparedTask | IntoConfig] = [*tasks, *into]
     configs = {each.name: each.fill(path, described) for each in wanted}  # before long work starts: they may not fit

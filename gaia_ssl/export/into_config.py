@@ -15,9 +15,9 @@ from mmengine.config import Config, ConfigDict
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from gaia_ssl.config_file import check_config
+from gaia_ssl.config_place import place_name, value_at, with_value
 from gaia_ssl.errors import UserError
 from gaia_ssl.export.backbone_config import backbone_config
-from gaia_ssl.export.config_place import place_name, value_at, with_value
 from gaia_ssl.export.fit_channels import fit_channels
 from gaia_ssl.export.found_backbone import FoundBackbone, find_backbone
 from gaia_ssl.export.toolbox import PACKAGES

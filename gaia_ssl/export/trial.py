@@ -21,7 +21,7 @@ from mmengine.structures import InstanceData, PixelData
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from gaia_ssl.export.config_place import places
+from gaia_ssl.config_place import places
 
 SIZE = 64
 """Side of the images in pixels."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gaia_ssl.errors import UserError
+from gaia_ssl.file_choice import FileChoice
 from gaia_ssl.space import Arch
 from gaia_ssl.space.cost import RESOLUTIONS
 from gaia_ssl.terminal import one_line
@@ -30,11 +31,10 @@ def _are_three_numbers(value: object) -> bool:
 
 def is_file_choice(value: object) -> bool:
     """Whether ``value`` is what :meth:`gaia_ssl.file_choice.FileChoice.arguments` gives."""
-    if not isinstance(value, dict) or not value.keys() <= {'include', 'exclude', 'ann_file'}:
+    try:
+        return isinstance(value, dict) and FileChoice.of(value).arguments() == value
+    except UserError:
         return False
-    patterns = [value.get(name, []) for name in ('include', 'exclude')]
-    return isinstance(value.get('ann_file', ''), str) and all(
-        isinstance(each, list) and all(isinstance(pattern, str) and pattern for pattern in each) for each in patterns)
 
 
 _RULES: dict[str, tuple[Callable[[Any], bool], str]] = dict(

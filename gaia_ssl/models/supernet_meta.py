@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from gaia_ssl.errors import UserError
@@ -11,6 +12,7 @@ from gaia_ssl.models.backbones import DynamicResNet
 from gaia_ssl.models.checkpoint_values import behind, check_described, check_size, check_weights
 from gaia_ssl.models.normalisation import normalisation_of
 from gaia_ssl.space import ArchSpace
+from gaia_ssl.space.cost import RESOLUTIONS
 
 LARGEST = 10**6
 """No width or depth of a network exceeds it."""
@@ -50,6 +52,11 @@ def read_supernet_meta(checkpoint: dict[str, Any], path: str) -> dict[str, Any]:
     keys = (*_KEYS, *(name for name in _OPTIONAL if name in meta))
     check_described(meta, keys, path)
     return {**{name: meta[name] for name in keys}, 'space': space}
+
+
+def trained_resolution(meta: Mapping[str, Any]) -> int:
+    """Side of the images, in pixels, that what ``meta`` describes was trained at; where it does not say, its stem's usual."""
+    return meta.get('resolution', RESOLUTIONS[meta['stem_kernel']])
 
 
 def check_supernet(checkpoint: dict[str, Any], path: str) -> dict[str, Any]:

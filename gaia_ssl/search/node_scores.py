@@ -57,8 +57,7 @@ def pack_scores(values: Mapping[str, np.ndarray]) -> bytes:
 
 def packed_size(tree: ArchTree, unit: int, quantities: Sequence[str], images: int) -> int:
     """Bytes that :func:`pack_scores` makes of a unit's scores on so many images."""
-    owned = [tree.owned(stage_of(quantity), unit) for quantity in quantities]
-    return 4 * images * sum(nodes.stop - nodes.start for nodes in owned)
+    return 4 * images * sum(_nodes_owned(tree, unit, quantity) for quantity in quantities)
 
 
 def unpack_scores(payload: bytes, tree: ArchTree, unit: int, quantities: Sequence[str], images: int) -> dict[str, np.ndarray]:
@@ -69,9 +68,19 @@ def unpack_scores(payload: bytes, tree: ArchTree, unit: int, quantities: Sequenc
     """
     values, arrays = np.frombuffer(payload, dtype='<f4'), {}
     for quantity in quantities:
-        owned = tree.owned(stage_of(quantity), unit)
-        size = (owned.stop - owned.start) * images
+        size = _nodes_owned(tree, unit, quantity) * images
         arrays[quantity], values = values[:size].reshape(-1, images), values[size:]
     if len(values):
         raise ValueError(f'unit {unit} has {len(values)} numbers too many')
     return arrays
+
+
+def unpack_sums(payload: bytes, tree: ArchTree, unit: int, quantities: Sequence[str], images: int) -> dict[str, np.ndarray]:
+    """The same, summed over the images: float64, a column each."""
+    return {quantity: values.sum(axis=1, keepdims=True, dtype=np.float64)
+            for quantity, values in unpack_scores(payload, tree, unit, quantities, images).items()}
+
+
+def _nodes_owned(tree: ArchTree, unit: int, quantity: str) -> int:
+    owned = tree.owned(stage_of(quantity), unit)
+    return owned.stop - owned.start

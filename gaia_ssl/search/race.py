@@ -11,7 +11,7 @@ from gaia_ssl.errors import UserError
 from gaia_ssl.search.contenders import may_be_best
 from gaia_ssl.search.scored import Scored
 from gaia_ssl.search.selection import Selection
-from gaia_ssl.search.task_scores import Scales, TaskScores, means_of, scales_of
+from gaia_ssl.search.task_scores import Scales, TaskScores, scales_of
 
 FIRST_ROUND = 4
 """Image batches of the first round, by which nearly all archs are judged."""
@@ -81,7 +81,7 @@ class Race:
     def advance(self, scored: Scored) -> None:
         """Take the scores of a round, of the archs running, and drop those that cannot win any more."""
         if self._scored is None:
-            self.scales = scales_of(means_of(scored.sums, scored.sizes), scored.selection.groups)
+            self.scales = scales_of(scored.sums, scored.sizes, scored.selection.groups)
         else:
             scored = self._scored.join(scored)
         self._rounds_left -= 1

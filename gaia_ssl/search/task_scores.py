@@ -29,7 +29,7 @@ class TaskScores:
     def __init__(self, sums: Mapping[str, np.ndarray], sizes: np.ndarray, measure: str | None, scales: Scales) -> None:
         self._sums, self._size = sums, np.mean(sizes)
         self._measure, self._scales = measure, scales
-        self.means = means_of(sums, sizes)
+        self.means = _means_of(sums, sizes)
         """Quantity -> mean over the images, ``(R,)``."""
 
     def mean(self, task: str) -> np.ndarray:
@@ -49,19 +49,19 @@ class TaskScores:
         return (values - offset) / unit
 
 
-def means_of(sums: Mapping[str, np.ndarray], sizes: np.ndarray) -> dict[str, np.ndarray]:
+def _means_of(sums: Mapping[str, np.ndarray], sizes: np.ndarray) -> dict[str, np.ndarray]:
     """Quantity -> mean over the images, ``(R,)``, of sums over those of each batch."""
     return {quantity: values.sum(axis=1) / np.sum(sizes) for quantity, values in sums.items()}
 
 
-def scales_of(means: Mapping[str, np.ndarray], groups: np.ndarray) -> Scales:
+def scales_of(sums: Mapping[str, np.ndarray], sizes: np.ndarray, groups: np.ndarray) -> Scales:
     """Of the quantities that relate images: the mean, and the standard deviation within groups.
 
     Args:
-        means: Over the images, of all archs; each ``(R,)``.
+        sums, sizes: Of all archs, as for :class:`TaskScores`.
         groups: Name of each arch's group, or empty; ``(R,)``. Those outside all groups count as one.
     """
-    return {quantity: _scale(values, groups) for quantity, values in means.items() if relates_images(quantity)}
+    return {quantity: _scale(means, groups) for quantity, means in _means_of(sums, sizes).items() if relates_images(quantity)}
 
 
 def _scale(means: np.ndarray, groups: np.ndarray) -> tuple[float, float]:

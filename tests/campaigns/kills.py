@@ -24,12 +24,13 @@ from gaia_ssl.progress import Progress
 from tests import tiny
 
 EPOCHS = 6
-TRAININGS: dict[str, list[str]] = {
-    'training': [],
-    'training, mixed precision': ['--amp'],
-    'training, accumulated gradients': ['--cfg-options', 'optim_wrapper.accumulative_counts=2'],
-    'training with judge': ['--config', 'judged.py'],
+TRAININGS: dict[str, tuple[str, list[str]]] = {
+    'training': ('tiny.py', []),
+    'training, mixed precision': ('tiny.py', ['--amp']),
+    'training, accumulated gradients': ('tiny.py', ['--cfg-options', 'optim_wrapper.accumulative_counts=2']),
+    'training with judge': ('judged.py', []),
 }
+"""Name -> config and further words."""
 SEARCHES: dict[str, list[str]] = {
     'search, paper': ['--cfg-options', 'test_cfg.measure=paper'],
     'search, combined': ['--cfg-options', 'test_cfg.measure=combined'],
@@ -52,9 +53,8 @@ def project(root: pathlib.Path) -> pathlib.Path:
 def command(name: str, root: pathlib.Path, folder: pathlib.Path) -> list[object]:
     """The tool and its words."""
     if name in TRAININGS:
-        words = list(TRAININGS[name])
-        config = words[1] if words[:1] == ['--config'] else 'tiny.py'
-        return ['train.py', root / config, '--work-dir', folder, *(words if config == 'tiny.py' else [])]
+        config, words = TRAININGS[name]
+        return ['train.py', root / config, '--work-dir', folder, *words]
     return ['search.py', root / 'tiny.py', root / 'supernet.pth', '--data', root / 'many', '--archs', 'all', '--work-dir',
             folder, *SEARCHES[name]]
 

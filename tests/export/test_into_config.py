@@ -8,8 +8,8 @@ from mmengine.registry import MODELS
 from gaia_ssl.checkpoint import save_checkpoint
 from gaia_ssl.cli import read_config
 from gaia_ssl.config_file import write_config
+from gaia_ssl.config_place import places, value_at
 from gaia_ssl.errors import UserError
-from gaia_ssl.export.config_place import places, value_at
 from gaia_ssl.export.into_config import IntoConfig
 from gaia_ssl.export.trial import build_model, toolbox_scope, training_loss
 from gaia_ssl.models import SubnetResNet

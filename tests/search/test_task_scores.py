@@ -7,7 +7,7 @@ from gaia_ssl import Arch
 from gaia_ssl.errors import UserError
 from gaia_ssl.search.node_scores import NodeScores
 from gaia_ssl.search.task import MEASURES, TASKS, quantities_of, quantities_of_task
-from gaia_ssl.search.task_scores import TaskScores, means_of, scales_of
+from gaia_ssl.search.task_scores import TaskScores, scales_of
 from gaia_ssl.space import ArchTree, FlopsGroups
 from tests import tiny
 
@@ -34,7 +34,7 @@ def measured(quantities) -> NodeScores:
 def task_scores(scores: NodeScores, names: np.ndarray, measure: str, sizes=SIZES) -> TaskScores:
     """Of scores that are sums over the images of a batch."""
     sums = {quantity: scores.of(quantity) for quantity in scores.quantities}
-    return TaskScores(sums, sizes, measure, scales_of(means_of(sums, sizes), names))
+    return TaskScores(sums, sizes, measure, scales_of(sums, sizes, names))
 
 
 def test_the_papers_is_the_plain_mean():

@@ -125,7 +125,7 @@ class SubnetEvaluationHook(Hook):
     def _open_images(self, model: Supernet, runner: Runner) -> None:
         """On all processes alike, so that none waits for one that an error has stopped."""
         meta, trained = supernet_meta(model), images_of(runner)
-        files = {name: value for name, value in trained.get('files', {}).items() if name != 'ann_file'}
+        files = FileChoice.of(trained.get('files')).patterns.arguments()
         crops = dict(self.crops, mean=meta['mean'], std=meta['std'], to_rgb=meta['to_rgb'], report=runner.logger.info,
                      resolution=trained.get('resolution', 224) if self.resolution is None else self.resolution,
                      choice=FileChoice.of({**files, **self.files}), num_workers=runner.train_dataloader.num_workers)

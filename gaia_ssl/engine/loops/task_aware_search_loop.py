@@ -32,7 +32,7 @@ from gaia_ssl.search.prefix_evaluator import PrefixEvaluator
 from gaia_ssl.search.race import FIRST_ROUND, Race, RaceRules
 from gaia_ssl.search.selection import Selection, select_archs
 from gaia_ssl.search.task import measure_for, quantities_of, quantities_of_task, relates_images
-from gaia_ssl.search.task_scores import means_of, scales_of
+from gaia_ssl.search.task_scores import scales_of
 from gaia_ssl.space import Budget, FlopsGroups, LatencyTable
 
 SCORES = 'scores'
@@ -165,6 +165,7 @@ class TaskAwareSearchLoop(BaseLoop):
         settings = search_settings(self.checkpoint, self._model_settings(), self._fingerprint(), self.batches, selection.tree,
                                    self.quantities, self.temperature, dtype, self._device().type)
         if self.race:
+            # With what the message that settings differ has room for in front.
             settings['race'] = {'indifference': self.race.indifference} | dataclasses.asdict(self.race)
         best: list[Any] = [None]
         with self._open_journal(self.folder / SCORES, settings) as journal:
@@ -245,7 +246,7 @@ class TaskAwareSearchLoop(BaseLoop):
         if not is_main_process():
             return None
         scored = scoring.read(selection, batches, journal)
-        return Outcome([scored], scales_of(means_of(scored.sums, scored.sizes), selection.groups))
+        return Outcome([scored], scales_of(scored.sums, scored.sizes, selection.groups))
 
     def _run_race(self, selection: Selection, rules: RaceRules, journal: ScoreJournal, settings: dict) -> Outcome | None:
         """In the main process, which also decides who stays, what was found."""

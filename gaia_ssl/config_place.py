@@ -35,6 +35,11 @@ def with_value(node: Any, place: Place, value: Any) -> Any:
     return node
 
 
+def type_name(kind: Any) -> str:
+    """The class's name of a ``type``: of a text, which may have a scope, or of a class, as in pure Python configs."""
+    return getattr(kind, '__name__', str(kind)).rpartition('.')[2]
+
+
 def place_name(place: Place) -> str:
     """``place`` as it is written."""
     return ''.join(f'[{key}]' if isinstance(key, int) else f'.{key}' for key in place).removeprefix('.')

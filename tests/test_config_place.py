@@ -1,6 +1,6 @@
 """Ways through the dicts, lists and tuples of a config."""
 
-from gaia_ssl.export.config_place import place_name, places, value_at, with_value
+from gaia_ssl.config_place import place_name, places, value_at, with_value
 
 
 def test_a_value_is_found_named_and_replaced():
