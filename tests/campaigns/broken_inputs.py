@@ -4,8 +4,7 @@
 
 A case is a copy of a small project with one broken file and one tool's run on it, in a process of its own. Wrong is: a
 traceback or any other end than status 0 or 1 with one ``error:`` line, a run of over --timeout seconds, memory above --memory,
-code that came from data, or another file of the user that is changed or gone. Exit status 1 if anything is wrong; the table is
-in docs/results.md.
+code that came from data, or another file of the user that is changed or gone. Exit status 1 if anything is wrong.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 
 Half of the kills hit trainings (plain, mixed precision, accumulated gradients, and with the hook that judges subnets), half of
 them searches (a kind of measure each, on one thread and on two). A run is killed once or twice before it may end. Exit status 1
-if an outcome differs; the table is in docs/results.md.
+if an outcome differs.
 """
 
 from __future__ import annotations
