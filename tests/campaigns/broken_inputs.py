@@ -126,8 +126,9 @@ def started(command: Sequence[str], root: pathlib.Path) -> Forked:
 
 
 def fingerprints(root: pathlib.Path) -> dict[str, str]:
-    """Relative path -> hash of each file; logs, which grow, are left out."""
-    files = [path for path in root.rglob('*') if path.is_file() and 'vis_data' not in path.parts]
+    """Relative path -> hash of each file; logs, which grow, are left out, and the copies of configs, which each start renews."""
+    files = [path for path in root.rglob('*')
+             if path.is_file() and 'vis_data' not in path.parts and (path.suffix != '.py' or path.parent == root)]
     return {path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in files if path.suffix not in ('.log', '.lock')}
 

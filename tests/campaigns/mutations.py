@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from gaia_ssl.checkpoint import load_checkpoint
+
 Mutation = tuple[str, Callable[[pathlib.Path], None]]
 """A name, and what makes a file of it at a path where a whole one lies."""
 TEMPLATE = '{{ fileDirname }}'
@@ -111,7 +113,7 @@ def broken_checkpoint(rng: random.Random) -> Mutation:
     of_tensors = rng.random() < 0.4
 
     def change(path):
-        content = torch.load(path, weights_only=True)
+        content = load_checkpoint(path)
         if of_tensors:
             state = content.get('state_dict', content)
             key = rng.choice([key for key, value in state.items() if isinstance(value, torch.Tensor)])
