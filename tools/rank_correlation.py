@@ -21,12 +21,14 @@ from mmengine.config import Config
 from gaia_ssl import Arch, cli
 from gaia_ssl.checkpoint import file_hash, load_checkpoint
 from gaia_ssl.datasets.center_crops import CenterCrops
+from gaia_ssl.datasets.fingerprint import images_fingerprint
 from gaia_ssl.engine.run_search import SEARCH_FILES, check_search_config, run_search, space_groups
 from gaia_ssl.errors import UserError
 from gaia_ssl.evaluation.arch_table import read_scores
 from gaia_ssl.evaluation.rank_correlation import MIN_ARCHS, correlate, draw_archs
 from gaia_ssl.evaluation.rank_report import print_correlations, write_correlations, write_table
-from gaia_ssl.evaluation.subnet_scores import SCORES, SubnetJudge
+from gaia_ssl.evaluation.rivals import RIVAL_FILES, RIVAL_IMAGES, RIVALS, score_rivals
+from gaia_ssl.evaluation.subnet_scores import RANK_ME, SCORES, SubnetJudge
 from gaia_ssl.files import claim_folder
 from gaia_ssl.models import SubnetResNet, extract_subnet
 from gaia_ssl.models.supernet_meta import read_supernet_meta, student_backbone
@@ -40,7 +42,8 @@ KEEP_BYTES = 4e9
 """Images are kept decoded in memory if they take no more than this."""
 RESULTS = ('subnets.csv', 'correlations.csv', 'correlations.json', 'scatter.png',
            *(f'{folder}/{name}' for folder in ('search', *(f'search_{measure}' for measure in MEASURES))
-             for name in SEARCH_FILES), *(f'scores/{score}.csv' for score in SCORES))
+             for name in SEARCH_FILES), *(f'scores/{score}.csv' for score in (*SCORES, RANK_ME)),
+           *(f'rivals/{rival}.csv' for rival in RIVAL_FILES))
 
 
 def main() -> None:
@@ -55,7 +58,9 @@ def main() -> None:
         if source not in (None, file_hash(arguments.checkpoint)):
             raise UserError(f'{arguments.ranking}: of another checkpoint than {arguments.checkpoint}; search this one')
     archs = choose_archs(own, ranking, config, meta, arguments, say)
-    judge = make_judge(arguments, meta, config) if arguments.score else None
+    scores = [*arguments.score, *({RANK_ME} & set(arguments.rivals))]
+    judge = make_judge(scores, arguments, meta, config) if scores else None
+    sample = labelled(arguments, meta, config, 'train', RIVAL_IMAGES) if set(arguments.rivals) - {RANK_ME} else None
     folder = Path(arguments.work_dir or (config.work_dir if config else 'work_dirs/rank_correlation'))
     claim_folder(folder, *RESULTS, resume=arguments.resume, overwrite=arguments.overwrite)
 
@@ -81,8 +86,16 @@ def main() -> None:
         table = table.merge(judged, on='arch')
         labels |= {score: SCORES[score] for score in arguments.score}
 
+    if sample is not None:
+        rivals = [rival for rival in arguments.rivals if rival != RANK_ME]
+        table = table.merge(
+            score_rivals(rivals, archs, meta['stem_kernel'], torch.cat(list(sample)), torch.tensor(sample.labels),
+                         folder / 'rivals', dict(images_sha256=images_fingerprint(sample.paths, sample.folder, sample.report)),
+                         arguments.seed, say), on='arch')
+
     bootstrap = dict(resamples=arguments.resamples, seed=arguments.seed)
-    correlations = pd.concat([correlate(table, [*tasks, 'flops', 'params'], score, **bootstrap) for score in labels])
+    predictors = [*tasks, 'flops', 'params', *arguments.rivals]
+    correlations = pd.concat([correlate(table, predictors, score, **bootstrap) for score in labels])
     write_table(table, folder / 'subnets.csv')
     write_correlations(correlations, dict(vars(arguments), subnets=len(table)), folder)
     plot_scores(table, tasks, labels, correlations, folder / 'scatter.png')
@@ -102,6 +115,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--score', nargs='+', choices=list(SCORES),
                         help='how to score subnets (default: knn); linear, semi-1 and semi-10 (1 and 10 %% of the labels) are '
                         'logistic regressions on frozen features')
+    parser.add_argument('--rivals', nargs='*', choices=list(RIVALS), metavar='NAME',
+                        help='rank also by what needs no supernet (without NAME by all): ' +
+                        '; '.join(f'{name}, {what}' for name, what in RIVALS.items()))
     parser.add_argument('--data', metavar='DIR', help='labelled images to score on: train/CLASS/ and val/CLASS/')
     parser.add_argument('--scores', metavar='FILE', help='CSV file with columns arch and score, which also gives the archs')
     parser.add_argument('--ranking', metavar='FILE', help='ranking.csv of an earlier search, instead of searching')
@@ -127,6 +143,9 @@ def parse_arguments() -> argparse.Namespace:
     if arguments.score and not arguments.data:
         raise UserError(f"--score {' '.join(arguments.score)} needs --data DIR, with train/CLASS/ and val/CLASS/; or give your "
                         'own scores by --scores FILE')
+    if arguments.rivals is not None and not (arguments.checkpoint and arguments.data):
+        raise UserError('--rivals needs CONFIG, CHECKPOINT and --data DIR, with train/CLASS/ and val/CLASS/')
+    arguments.rivals = [] if arguments.rivals is None else list(dict.fromkeys(arguments.rivals)) or list(RIVALS)
     if arguments.checkpoint is None and (arguments.score or not arguments.ranking):
         raise UserError('give CONFIG and CHECKPOINT; only --ranking together with --scores needs neither')
     if arguments.measures and arguments.ranking:
@@ -195,16 +214,19 @@ def choose_archs(own: pd.DataFrame | None, ranking: pd.DataFrame | None, config:
     return archs
 
 
-def make_judge(arguments: argparse.Namespace, meta: dict, config: Config) -> SubnetJudge:
+def make_judge(scores: Sequence[str], arguments: argparse.Namespace, meta: dict, config: Config) -> SubnetJudge:
     """The judge on the images of ``--data``."""
-    device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    resolution = config.test_cfg.get('resolution', 224)
-    train, val = (CenterCrops(str(Path(arguments.data, split)), meta['mean'], meta['std'], meta['to_rgb'], resolution,
-                              arguments.batch_size, arguments.max_images, with_label=True, device=device,
-                              num_workers=arguments.workers, choice=cli.file_choice(arguments))
-                  for split in ('train', 'val'))
-    train.keep = val.keep = 3 * resolution**2 * (len(train.indices) + len(val.indices)) <= KEEP_BYTES
-    return SubnetJudge(train, val, arguments.score, arguments.k, arguments.seed)
+    train, val = (labelled(arguments, meta, config, split, arguments.max_images) for split in ('train', 'val'))
+    train.keep = val.keep = 3 * train.resolution**2 * (len(train.indices) + len(val.indices)) <= KEEP_BYTES
+    return SubnetJudge(train, val, scores, arguments.k, arguments.seed)
+
+
+def labelled(arguments: argparse.Namespace, meta: dict, config: Config, split: str, max_images: int | None) -> CenterCrops:
+    """Images of a split of ``--data``, ``max_images`` of them at most."""
+    return CenterCrops(str(Path(arguments.data, split)), meta['mean'], meta['std'], meta['to_rgb'],
+                       config.test_cfg.get('resolution', 224), arguments.batch_size, max_images, with_label=True,
+                       device='cuda' if torch.cuda.is_available() else 'cpu', num_workers=arguments.workers,
+                       choice=cli.file_choice(arguments))
 
 
 if __name__ == '__main__':

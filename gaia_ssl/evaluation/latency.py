@@ -11,7 +11,7 @@ import datetime
 import platform
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -110,19 +110,28 @@ def check_latency(table: LatencyTable, space: ArchSpace, num_archs: int = 30, se
                         f"'{bench.device_name()}'; check it there, or measure one here")
     draw = np.random.default_rng(seed).choice(len(space), size=min(num_archs, len(space)), replace=False)
     archs = [space[index] for index in draw]
-    samples: dict[object, list[float]] = defaultdict(list)
-
-    def visit(arch: Arch) -> None:
-        samples[arch].extend(bench.time([bench.network(arch)])[:, 0])
-
-    with bench.ready():
-        _in_rounds(archs, visit, repeats, 'networks checked')
+    samples = bench.time_networks(archs, repeats, 'networks checked')
     rows = pd.DataFrame(dict(
         arch=[str(arch) for arch in archs],
         predicted_ms=[table.of(arch) for arch in archs],
         measured_ms=[float(np.median(samples[arch])) for arch in archs]))
     rows['error'] = rows['predicted_ms'] / rows['measured_ms'] - 1
     return rows, dict(num_archs=len(archs), seed=seed, repeats=repeats, spread=_spread(samples), **summarise(rows))
+
+
+def network_latencies(archs: Sequence[Arch], stem_kernel: int = 7, device: str = 'cpu', batch_size: int = 1,
+                      resolution: int = 224, dtype: str = 'float32', threads: int | None = None,
+                      repeats: int = 10) -> np.ndarray:
+    """Milliseconds of whole networks, ``(N,)``: medians over rounds, each of which goes through them in another order.
+
+    Args:
+        archs: N of them.
+        stem_kernel, device, batch_size, resolution, dtype, threads, repeats: As in :func:`measure_latency`.
+    """
+    check_positive(repeats=repeats)
+    bench = _Bench(stem_kernel, device, batch_size, resolution, dtype, threads)
+    samples = bench.time_networks(archs, repeats, 'networks timed')
+    return np.array([np.median(samples[arch]) for arch in archs])
 
 
 def summarise(rows: pd.DataFrame) -> dict[str, float | None]:
@@ -161,7 +170,7 @@ def check_positive(**numbers: int) -> None:
             raise UserError(f'{name} is {number}; give a whole number of 1 or more')
 
 
-def _spread(samples: dict[object, list[float]]) -> float:
+def _spread(samples: Mapping[Any, list[float]]) -> float:
     quartiles = np.array([np.percentile(times, (25, 50, 75)) for times in samples.values()])
     return float(np.median((quartiles[:, 2] - quartiles[:, 0]) / quartiles[:, 1]))
 
@@ -253,6 +262,17 @@ class _Bench:
             torch.cuda.synchronize()
             return np.array([[a.elapsed_time(b) for a, b in zip(row, row[1:], strict=False)] for row in marks])
         return np.diff(np.array(marks), axis=1) * 1e3
+
+    def time_networks(self, archs: Sequence[Arch], repeats: int, what: str) -> dict[Arch, list[float]]:
+        """Milliseconds of the whole network of each arch, every time it ran."""
+        samples: dict[Arch, list[float]] = defaultdict(list)
+
+        def visit(arch: Arch) -> None:
+            samples[arch].extend(self.time([self.network(arch)])[:, 0])
+
+        with self.ready():
+            _in_rounds(archs, visit, repeats, what)
+        return samples
 
     def _mark(self) -> float | torch.cuda.Event:
         if self.device.type == 'cpu':

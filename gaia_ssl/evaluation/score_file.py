@@ -6,11 +6,18 @@ import fcntl
 import json
 import os
 import pathlib
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from typing import Any
+
+import pandas as pd
 
 from gaia_ssl.errors import UserError
 from gaia_ssl.evaluation.arch_table import read_arch_table
 from gaia_ssl.files import atomic_path, read_json
+from gaia_ssl.progress import Progress
+from gaia_ssl.space import Arch
+from gaia_ssl.terminal import say
 
 HEADER = 'arch,score\n'
 
@@ -75,3 +82,37 @@ class ScoreFile:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def keep_scores(archs: Sequence[Arch], names: Sequence[str], compute: Callable[[Arch, Sequence[str]], dict[str, float]],
+                folder: str | os.PathLike, settings: dict[str, Any], what: str = 'subnets',
+                report: Callable[[str], None] = say) -> pd.DataFrame:
+    """Scores of archs, each kept in ``folder`` as it comes, so that the next call computes what is missing.
+
+    Args:
+        archs: To score.
+        names: Of the scores; each has a file.
+        compute: Gives an arch's scores of the given names.
+        folder: Of the files.
+        settings: Plain values that decide the scores.
+        what: Is scored, for the line of progress.
+        report: Where progress goes.
+
+    Returns:
+        A row an arch: ``arch`` and a column a score.
+
+    Raises:
+        UserError: As :class:`ScoreFile`.
+    """
+    with ExitStack() as stack:
+        files = {name: stack.enter_context(closing(ScoreFile(pathlib.Path(folder, f'{name}.csv'), settings))) for name in names}
+        missing = {arch: lacks for arch in archs if (lacks := [name for name in names if str(arch) not in files[name].scores])}
+        if len(missing) < len(archs):
+            report(f'{len(archs) - len(missing)} of {len(archs)} {what} are scored already')
+        weights = {arch: arch.flops() for arch in missing}  # in proportion to the time
+        progress = Progress(len(missing), what, report, total_weight=sum(weights.values()))
+        for arch, lacks in missing.items():
+            for name, value in compute(arch, lacks).items():
+                files[name].add(str(arch), value)
+            progress.advance(weight=weights[arch])
+        return pd.DataFrame([dict(arch=str(arch), **{name: files[name].scores[str(arch)] for name in names}) for arch in archs])

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import pathlib
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
 from typing import Any
 
 import numpy as np
@@ -17,12 +15,12 @@ from gaia_ssl.datasets.classes import check_classes
 from gaia_ssl.datasets.fingerprint import images_fingerprint
 from gaia_ssl.errors import UserError
 from gaia_ssl.evaluation.bn_calibration import calibrate_bn
+from gaia_ssl.evaluation.embeddings import rank_me
 from gaia_ssl.evaluation.features import pooled_features
 from gaia_ssl.evaluation.knn import knn_accuracy
 from gaia_ssl.evaluation.linear_probe import linear_probe_accuracy
-from gaia_ssl.evaluation.score_file import ScoreFile
+from gaia_ssl.evaluation.score_file import keep_scores
 from gaia_ssl.evaluation.splits import stratified_split
-from gaia_ssl.progress import Progress
 from gaia_ssl.space import Arch
 from gaia_ssl.terminal import say
 
@@ -34,6 +32,8 @@ SCORES = {
 }
 """Score -> what it is. The last three are a logistic regression on standardised, average-pooled C5 of the frozen subnet:
 ``semi-…`` on a stratified share of the training labels, a quick stand-in for semi-supervised fine-tuning."""
+RANK_ME = 'rankme'
+"""Beside them, RankMe of the training images' pooled C5: no yardstick, but what needs no labels to judge by."""
 
 
 class SubnetJudge:
@@ -42,7 +42,7 @@ class SubnetJudge:
     Args:
         train: Labelled training images.
         val: Labelled test images of the same classes.
-        scores: Which of :data:`SCORES`.
+        scores: Which of :data:`SCORES`, and :data:`RANK_ME`.
         k: Neighbours of ``knn``.
         seed: Of the labelled shares.
 
@@ -69,7 +69,7 @@ class SubnetJudge:
                     batch_size=self.train.batch_size, k=self.k, seed=self.seed)
 
     def judge(self, subnet: nn.Module, scores: Sequence[str]) -> dict[str, float]:
-        """The ``scores`` of ``subnet``, each in [0, 1]; its batch norms are left calibrated."""
+        """The ``scores`` of ``subnet``, each in [0, 1] but RankMe; its batch norms are left calibrated."""
         calibrate_bn(subnet, self.train)
         train, val = pooled_features(subnet, self.train), pooled_features(subnet, self.val)
         return {score: self._score(score, train, val) for score in scores}
@@ -92,23 +92,13 @@ class SubnetJudge:
             UserError: If ``folder`` holds scores of other weights, data or settings.
         """
         settings = dict(checkpoint_sha256=checkpoint_sha256, **self.settings())
-        with ExitStack() as stack:
-            files = {score: stack.enter_context(closing(ScoreFile(pathlib.Path(folder, f'{score}.csv'), settings)))
-                     for score in self.scores}
-            missing = {arch: lacks for arch in archs if (lacks := [s for s in self.scores if str(arch) not in files[s].scores])}
-            if len(missing) < len(archs):
-                report(f'{len(archs) - len(missing)} of {len(archs)} subnets are judged already')
-            weights = {arch: arch.flops() for arch in missing}  # in proportion to the time
-            progress = Progress(len(missing), 'subnets', report, total_weight=sum(weights.values()))
-            for arch, lacks in missing.items():
-                for score, value in self.judge(subnet_of(arch), lacks).items():
-                    files[score].add(str(arch), value)
-                progress.advance(weight=weights[arch])
-            return pd.DataFrame([dict(arch=str(arch), **{score: files[score].scores[str(arch)] for score in self.scores})
-                                 for arch in archs])
+        return keep_scores(archs, self.scores, lambda arch, missing: self.judge(subnet_of(arch), missing), folder, settings,
+                           report=report)
 
     def _score(self, score: str, train: np.ndarray, val: np.ndarray) -> float:
         train_labels, val_labels = self._labels
+        if score == RANK_ME:
+            return rank_me(train)
         if score == 'knn':
             return knn_accuracy(train, train_labels, val, val_labels, self.k)
         rows = self._shares.get(score, slice(None))

@@ -46,6 +46,8 @@ SEARCH = ['search.py', '{root}/tiny.py', '{root}/supernet.pth', '--data', '{root
 EXPORT = ['export.py', '{root}/supernet.pth', ARCH, '{root}/out', '--resolution', '32', '--format', 'torch']
 TRAIN = ['train.py', '{root}/tiny.py', '--data', '{root}/data', '--work-dir']
 START = ['--cfg-options', 'model.backbone.stem_kernel=7', 'model.bn_splits=1', 'model.backbone.space=auto']
+DECODERS = 'libpng', 'Corrupt JPEG'
+"""What libraries in C say of a broken image on their own, before it is an error or skipped."""
 KINDS = {
     'supernet': Kind('supernet.pth', (broken_bytes, broken_checkpoint, broken_checkpoint, broken_checkpoint), (
         [*SEARCH, '{root}/out'], [*EXPORT, '--images', '{root}/data'],
@@ -126,7 +128,7 @@ def started(command: Sequence[str], root: pathlib.Path) -> Forked:
 
 
 def fingerprints(root: pathlib.Path) -> dict[str, str]:
-    """Relative path -> hash of each file; logs, which grow, are left out, and the copies of configs, which each start renews."""
+    """Relative path -> hash of each file, but logs, which grow, and copies of configs, which each start renews."""
     files = [path for path in root.rglob('*')
              if path.is_file() and 'vis_data' not in path.parts and (path.suffix != '.py' or path.parent == root)]
     return {path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -161,7 +163,7 @@ def verdict(kind: Kind, mutation: Mutation, command: Sequence[str], template: pa
     except subprocess.TimeoutExpired:
         tiny.kill(process)
         return 'left a process behind'
-    lines = [line for line in err.splitlines() if 'Warning' not in line and not line.startswith('  ')]
+    lines = [line for line in err.splitlines() if 'Warning' not in line and not line.startswith(('  ', *DECODERS))]
     if any(root.rglob('executed')) or (tiny.ROOT / 'executed').exists():
         return 'code was executed'
     if process.returncode not in (0, 1) or 'Traceback' in err:

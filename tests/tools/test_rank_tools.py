@@ -13,6 +13,7 @@ from PIL import Image
 from scipy.stats import spearmanr
 
 from gaia_ssl import cli
+from gaia_ssl.evaluation.rivals import RIVALS
 from tests import tiny
 
 TASKS = ['z', 'c5', 'c4-c5', 'c2-c5']
@@ -106,7 +107,7 @@ def test_a_killed_run_goes_on(given, judged, tmp_path):
     assert result.returncode == 1 and '--resume' in result.stderr.splitlines()[-1]
     result = tiny.run_tool(*command, '--resume', timeout=900)
     assert result.returncode == 0, result.stderr
-    assert 'of 12 subnets are judged already' in result.stdout and scores.read_text().startswith(kept)
+    assert 'of 12 subnets are scored already' in result.stdout and scores.read_text().startswith(kept)
     for name in ('subnets.csv', 'correlations.csv', 'scores/knn.csv', 'scores/semi-10.csv'):
         assert (folder / name).read_bytes() == (judged.folder / name).read_bytes()
 
@@ -151,6 +152,23 @@ def test_a_small_space_is_taken_whole(given, judged, tool, tmp_path):
     assert 'of another checkpoint' in line
 
 
+def test_rivals_stand_beside_the_tasks(given, judged, tool, tmp_path):
+    folder = tmp_path / 'run'
+    arguments = (RANK, given.config, given.checkpoint, '--ranking', judged.folder / 'search' / 'ranking.csv', '--data',
+                 given.data, '-k', 5, '--resamples', 50, '--tasks', 'c5', '--work-dir', folder)
+    out = tool(*arguments, '--rivals')
+    table = read(folder / 'subnets.csv')
+    assert set(table['arch']) == set(read(judged.folder / 'subnets.csv')['arch'])
+    assert np.isfinite(table[list(RIVALS)]).all(axis=None) and (table[list(RIVALS)].nunique() > 6).all()
+    assert table['rankme'].between(1, 60).all()  # of 60 training images
+    found = pd.read_csv(folder / 'correlations.csv').set_index(['score', 'scope', 'predictor'])
+    for rival in RIVALS:
+        expected = spearmanr(table[rival], table['knn']).statistic
+        assert found.loc[('knn', 'all', rival), 'spearman'] == pytest.approx(expected) and rival in out
+    again = tool(*arguments, '--resume', '--rivals', 'zico')
+    assert '12 of 12 subnets, rivals are scored already' in again and 'synflow' not in again
+
+
 def test_what_makes_no_sense_is_refused_before_any_work(given, judged, tool, tmp_path):
     ranking, out = judged.folder / 'search' / 'ranking.csv', tmp_path / 'out'
     both = RANK, given.config, given.checkpoint, '--work-dir', out
@@ -171,6 +189,7 @@ def test_what_makes_no_sense_is_refused_before_any_work(given, judged, tool, tmp
         ((*both, '--data', given.data, '-k', 99), 'kNN with k=99 needs 1 to 60'),
         ((*both, '--data', given.data, '--score', 'semi-1'), 'is none in 2 of 2 classes'),
         ((*both, '--data', given.data, '--seed', -1), '--seed -1'),
+        ((*both, *scores(f'{a},1', f'{b},2'), '--rivals'), '--rivals needs CONFIG, CHECKPOINT and --data DIR'),
         ((RANK, given.config, given.config, '--data', given.data), 'no checkpoint'),
         ((*both, *scores(f'{a},1', f'{b},2')), 'needs 3 subnets or more, and 50 to say much; there are 2'),
         ((*both, *scores(f'{a},1', f'{b},2', '9-4x1-8x1-8x1-16x1,3')), 'is not one of the 32 archs of the space'),
