@@ -113,6 +113,16 @@ def write_bytes(path: pathlib.Path, write: Callable[[IO[bytes]], object]) -> Non
     path.write_bytes(buffer.getbuffer())
 
 
+@contextlib.contextmanager
+def reading_text(path: str | os.PathLike) -> Iterator[None]:
+    """In here the text file ``path`` is read; raises a UserError if it is no UTF-8."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        wrong = error.object[error.start]
+        raise UserError(f'{path}: not a text in UTF-8 (byte {error.start} is {wrong:#x}); save it as one') from error
+
+
 def read_json(path: str | os.PathLike, what: str, advice: str) -> dict[str, Any]:
     """The object in a JSON file, with or without a byte order mark.
 

@@ -17,7 +17,8 @@ class Progress:
         report: Where the lines go.
         every: Seconds between two lines.
 
-    Give ``weight`` to :meth:`advance` and their sum as ``total_weight`` where units take unequal time.
+    Give ``weight`` to :meth:`advance` and their sum as ``total_weight`` where units take unequal time. The first unit, which
+    warms up, counts for the ETA only until there is a second.
 
     Example:
         >>> progress = Progress(2, 'archs', every=0)
@@ -36,6 +37,7 @@ class Progress:
         self._every = every
         self._lock = threading.Lock()
         self._start = self._last = time.monotonic()
+        self._warm: tuple[float, float] | None = None
 
     def advance(self, units: float = 1, weight: float | None = None) -> None:
         """Count ``units`` more as done; threads may share it."""
@@ -46,11 +48,13 @@ class Progress:
         self.done += units
         self._weight += units if weight is None else weight
         now = time.monotonic()
+        since, before = self._warm or (self._start, 0.0)
+        self._warm = self._warm or (now, self._weight)
         long = now - self._start >= self._every
         if now - self._last >= self._every or (long and self.done >= self.total - 1e-6):
             self._last = now
-            elapsed = max(now - self._start, 1e-9)
-            eta = datetime.timedelta(seconds=max(0, round(elapsed * (self._total_weight / self._weight - 1))))
-            rate = self.done / elapsed
+            left = (now - since) * (self._total_weight - self._weight) / (self._weight - before)
+            eta = datetime.timedelta(seconds=max(0, round(left)))
+            rate = self.done / max(now - self._start, 1e-9)
             speed = f'{rate:.1f} {self._what}/s' if rate >= 0.1 else f'{1 / rate:.0f} s each'
             self._report(f'{self.done:.0f}/{self.total:.0f} {self._what}, {speed}, ETA {eta}')

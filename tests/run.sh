@@ -12,4 +12,4 @@ fi
 .venv/bin/codespell
 .venv/bin/mypy
 # One thread a test process, as many processes as cores.
-OMP_NUM_THREADS=1 exec .venv/bin/python -m pytest -n "$(nproc)" --dist loadfile "$@"
+OMP_NUM_THREADS=1 exec .venv/bin/python -m pytest -n "$(nproc)" --dist loadfile --durations=25 "$@"

@@ -43,3 +43,7 @@ def test_short_work_says_nothing(lines_of):
 def test_units_of_unequal_weight(lines_of):
     """The time left follows the weights, the rate the units."""
     assert etas(lines_of([6, 12, 24], weights=[1, 2, 4]), r'\d/3 archs, (?:0.[12] archs/s|14 s each)') == ['36', '24', '00']
+
+
+def test_a_first_unit_that_warms_up_does_not_set_the_pace(lines_of):
+    assert etas(lines_of([8, 2, 2, 2, 2]), r'\d/5 archs, 0.[123] archs/s') == ['32', '02', '00']

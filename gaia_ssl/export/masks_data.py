@@ -16,6 +16,7 @@ from gaia_ssl.config_file import check_text
 from gaia_ssl.datasets.image_folder import EXTENSIONS
 from gaia_ssl.errors import UserError
 from gaia_ssl.export.task_data import Report, TaskData
+from gaia_ssl.files import reading_text
 from gaia_ssl.progress import Progress
 from gaia_ssl.terminal import say
 
@@ -148,7 +149,8 @@ def _values(pairs: Sequence[tuple[pathlib.Path, pathlib.Path]], report: Report) 
 def _classes(listed: pathlib.Path, labels: list[int], binary: bool, values: dict[int, pathlib.Path]) -> tuple[str, ...]:
     """Names of the classes: those of the list, where there is one."""
     if listed.is_file():
-        names = tuple(line.strip() for line in listed.read_text(encoding='utf-8-sig').splitlines() if line.strip())
+        with reading_text(listed):
+            names = tuple(line.strip() for line in listed.read_text(encoding='utf-8-sig').splitlines() if line.strip())
         for name in names:
             check_text(name, f'a class in {listed}')
         if labels and labels[-1] >= len(names):

@@ -11,6 +11,7 @@ from mmengine.fileio import list_from_file
 from gaia_ssl.errors import UserError
 from gaia_ssl.export.backbone_config import datasets_of
 from gaia_ssl.export.task_data import MIN_SIZE, Report, TaskData, check_file, check_not_empty, find_root
+from gaia_ssl.files import reading_text
 from gaia_ssl.progress import Progress
 from gaia_ssl.terminal import say
 
@@ -45,7 +46,8 @@ def _voc_split(root: pathlib.Path, dataset: dict) -> tuple[pathlib.Path, list[pa
     """The list of a split, and the XML files of its images; all images are there."""
     list_file, part = root / dataset['ann_file'], root / dataset['data_prefix']['sub_data_root']
     check_file(list_file, hint='; the small variant (--small) takes VOC2007 alone' if 'VOC2012' in str(list_file) else '')
-    identifiers = list_from_file(list_file)
+    with reading_text(list_file):
+        identifiers = list_from_file(list_file)
     for line, identifier in enumerate(identifiers, start=1):
         if not identifier or identifier != identifier.strip():
             raise UserError(f'{list_file}: line {line} is empty or has spaces around the name; give a name a line')
@@ -63,14 +65,14 @@ def _classes_of_xml(path: pathlib.Path, progress: Progress) -> set[str]:
         if min(int(_text(root, f'size/{side}')) for side in ('width', 'height')) < MIN_SIZE:
             return set()
         return {_class_of(thing) for thing in root.findall('object')}
-    except (ElementTree.ParseError, ValueError) as error:
+    except (ElementTree.ParseError, ValueError, LookupError, OverflowError) as error:
         raise UserError(f'{path}: not an annotation in VOC\'s format ({type(error).__name__}: {error})') from error
 
 
 def _class_of(thing: ElementTree.Element) -> str:
     """Its name; raises one of several errors if what mmdet reads of it is not there."""
     for bound in ('xmin', 'ymin', 'xmax', 'ymax'):
-        float(_text(thing, f'bndbox/{bound}'))
+        int(float(_text(thing, f'bndbox/{bound}')))
     int(thing.findtext('difficult', '0'))
     name = _text(thing, 'name')
     if not name:

@@ -56,6 +56,8 @@ def test_names_of_the_classes(tmp_path):
     assert read(TASK, root).classes == ('sky', 'road', 'car', 'bike')
     (root / 'classes.txt').write_text('sky\nroad\n')
     refused(TASK, root, '000_mask.png: has the value 2, which is none of the 2 classes that .*classes.txt names')
+    (root / 'classes.txt').write_bytes(b'b\xfcck')
+    refused(TASK, root, 'classes.txt: not a text in UTF-8 .byte 1 is 0xfc')
     (root / 'classes.txt').write_text('sky\n{{road}}\ncar')
     refused(TASK, root, 'a class in .* which OpenMMLab')
 

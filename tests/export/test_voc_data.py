@@ -26,7 +26,9 @@ def test_broken_voc(tmp_path):
                           ('<annotation><object/></annotation>', 'not an annotation .* no size/width'),
                           (xml.read_text().replace('<name>cat', '<name>'), 'not an annotation .* an object has no name'),
                           (xml.read_text().replace('t>0<', 't>Unspecified<'), 'not an annotation .* .ValueError'),
-                          (xml.read_text().replace('<xmin>5', '<xmin>five'), 'not an annotation .* .ValueError')):
+                          (xml.read_text().replace('<xmin>5', '<xmin>five'), 'not an annotation .* .ValueError'),
+                          (xml.read_text().replace('<xmin>5', '<xmin>inf'), 'not an annotation .* .OverflowError'),
+                          ('<?xml version="1.0" encoding="none"?><a/>', 'not an annotation .* .LookupError')):
         xml.write_text(text)
         refused(TASK, root, f'001.xml: {message}')
     xml.unlink()
@@ -40,6 +42,8 @@ def test_broken_voc(tmp_path):
     for name in ('000', '001', '002'):
         write_xml(folder / 'Annotations' / f'{name}.xml', [])
     refused(TASK, root, 'trainval.txt: has no image with an object', small=True)
+    (folder / 'ImageSets' / 'Main' / 'trainval.txt').write_bytes(b'000\n\xcf\n')
+    refused(TASK, root, 'trainval.txt: not a text in UTF-8 .byte 4 is 0xcf', small=True)
 
 
 def test_names_as_mmdet_reads_them(tmp_path):
