@@ -28,7 +28,7 @@ from gaia_ssl.files import claim_folder
 from gaia_ssl.models.supernet_meta import read_supernet_meta
 from gaia_ssl.search.outcome import read_winners
 from gaia_ssl.search.stability import agreements, place_archs, stability_tables, winners_among
-from gaia_ssl.search.task import TASKS
+from gaia_ssl.search.task import TASKS, doubt_of
 from gaia_ssl.search.trust import warnings_of, winners_table
 from gaia_ssl.terminal import PlainConsole, one_line
 
@@ -110,6 +110,8 @@ def search_one(config: Config, arguments: argparse.Namespace) -> None:
         winners = read_winners(folder)
         console = PlainConsole(100)
         console.print(winners_table(winners))
+        for doubt in filter(None, (doubt_of(task, config.test_cfg.get('measure')) for task in winners['task'].unique())):
+            console.print(f'note: {doubt}', soft_wrap=True)
         for warning in warnings_of(winners):
             console.print(f'note: {warning}', soft_wrap=True)
         console.print(f'report: {folder}/report.html   ranking: {folder}/ranking.csv   winners: {folder}/best.json   '

@@ -30,7 +30,7 @@ _WINNER_NUMBERS = ('flops', 'params', 'latency_ms', 'similarity', 'low', 'high',
 
 def write_html_report(path: str | os.PathLike, ranking: pd.DataFrame, tasks: Mapping[str, str], winners: pd.DataFrame,
                       resolution: int, title: str, subtitle: str, export_command: str,
-                      course: Sequence[Mapping[str, Any]] = ()) -> None:
+                      course: Sequence[Mapping[str, Any]] = (), doubts: Mapping[str, str] | None = None) -> None:
     """Write the page.
 
     Args:
@@ -46,12 +46,13 @@ def write_html_report(path: str | os.PathLike, ranking: pd.DataFrame, tasks: Map
         subtitle: Line below it.
         export_command: The command that exports a subnet, with ``{arch}`` in its place.
         course: Of a race, each round's ``images``, ``archs`` and ``share`` of the full search's multiply-adds, up to its end.
+        doubts: Task -> a sentence on what is not known of choosing for it; empty or missing if nothing is to be said.
     """
     page = importlib.resources.files('gaia_ssl.search') / 'report_page'
     template, style, *scripts = ((page / name).read_text(encoding='utf-8')
                                  for name in ('page.html', 'page.css', 'chart.js', 'data.js', 'page.js'))
     script = '\n'.join(scripts)
-    data = json.dumps(report_data(ranking, tasks, winners, resolution, export_command, course), allow_nan=False,
+    data = json.dumps(report_data(ranking, tasks, winners, resolution, export_command, course, doubts), allow_nan=False,
                       separators=(',', ':'))
     text = string.Template(template).substitute(
         title=html.escape(plain(title)),
@@ -66,7 +67,7 @@ def write_html_report(path: str | os.PathLike, ranking: pd.DataFrame, tasks: Map
 
 
 def report_data(ranking: pd.DataFrame, tasks: Mapping[str, str], winners: pd.DataFrame, resolution: int,
-                export_command: str, course: Sequence[Mapping[str, Any]] = ()) -> dict:
+                export_command: str, course: Sequence[Mapping[str, Any]] = (), doubts: Mapping[str, str] | None = None) -> dict:
     """What the page embeds, as JSON takes it: columns packed, the archs as positions in each dimension's choices."""
     numbers = np.array([re.split('[-x]', arch) for arch in ranking['arch']], dtype=np.int64).reshape(-1, len(COLUMNS))
     positions = {arch: index for index, arch in enumerate(ranking['arch'])}
@@ -76,7 +77,8 @@ def report_data(ranking: pd.DataFrame, tasks: Mapping[str, str], winners: pd.Dat
         exportCommand=export_command,
         dimensions=[_pack_choices(name, column) for name, column in zip(COLUMNS, numbers.T, strict=True)],
         costs=[dict(name=name, **pack(ranking[name])) for name in ('flops', 'params', 'latency_ms') if name in ranking],
-        tasks=[dict(name=task, use=_USES.get(task, ''), title=title, **pack(ranking[task])) for task, title in tasks.items()],
+        tasks=[dict(name=task, use=_USES.get(task, ''), title=title, doubt=(doubts or {}).get(task, ''), **pack(ranking[task]))
+               for task, title in tasks.items()],
         course=[dict(row) for row in course],
         winners=[dict(task=row['task'], group=row['group'], arch=row['arch'], index=positions.get(row['arch'], -1),
                       **{name: positions.get(row.get(name), -1) for name in ('cheapest_contender', 'fastest_contender')},

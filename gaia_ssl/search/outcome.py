@@ -22,7 +22,7 @@ from gaia_ssl.search.race import Race
 from gaia_ssl.search.ranking import make_ranking
 from gaia_ssl.search.report import plot_pareto
 from gaia_ssl.search.scored import Scored
-from gaia_ssl.search.task import measure_for, similarity_label
+from gaia_ssl.search.task import doubt_of, measure_for, similarity_label
 from gaia_ssl.search.task_scores import Scales, TaskScores
 from gaia_ssl.search.trust import COLUMNS, assess_winners
 
@@ -99,6 +99,7 @@ def write_outcome(folder: pathlib.Path, outcome: Outcome, tasks: Sequence[str], 
     write_html_report(
         folder / 'report.html', ranking, labels, winners, resolution, title=f'Subnets of {os.path.basename(checkpoint)}',
         subtitle=f"{left} on {found['images']:,} images in {found['dtype']}{latency}", course=outcome.course,
+        doubts={task: doubt_of(task, measure) for task in tasks},
         export_command=' '.join(part if part == '{arch}' else shlex.quote(part) for part in export))
     return {f'{task}/{group}': row['similarity'] for task, groups in best.items() for group, row in groups.items()}
 

@@ -30,11 +30,21 @@ over its features and what is combined, each brought to one scale (:class:`~gaia
 
 DEFAULT_MEASURES = {'z': 'relations'}
 """Task -> the measure that predicts its scores best (docs/reproduction.md); the paper's where nothing better was found."""
+PROVEN = {'z': ('relations', 'combined')}
+"""Task -> the measures that rank its subnets within a budget group better than FLOPs alone (docs/reproduction.md)."""
 
 
 def measure_for(task: str, measure: str | None) -> str:
     """``measure``, or the task's default for None."""
     return DEFAULT_MEASURES.get(task, 'paper') if measure is None else measure
+
+
+def doubt_of(task: str, measure: str | None) -> str:
+    """What is not known of choosing for a task by a measure, in a sentence; empty where it was found to beat FLOPs alone."""
+    measure = measure_for(task, measure)
+    if measure in PROVEN.get(task, ()):
+        return ''
+    return f"{task}: it is not known whether the measure '{measure}' chooses among subnets of like cost better than FLOPs alone"
 
 
 def quantities_of_task(task: str, measure: str | None = None) -> tuple[str, ...]:

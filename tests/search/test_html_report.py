@@ -133,6 +133,12 @@ def test_the_best_of_all_comes_first(open_page, table):
     assert page['result'].get_attribute('aria-live') == 'polite'
 
 
+def test_what_is_not_known_of_a_task_is_said(open_page):
+    page = open_page(doubts={TASKS[0]: 'whether it pays is not known'})
+    assert page.text('doubt') == 'Note: whether it pays is not known.'
+    assert not open_page()['doubt'].is_displayed()
+
+
 def test_keys_on_the_flops_slider_change_the_winner(open_page, table):
     page, before = open_page(), best_of(table)
     for _ in range(3):

@@ -4,7 +4,7 @@ import pytest
 from gaia_ssl import Arch
 from gaia_ssl.errors import UserError
 from gaia_ssl.search.selection import Selection, select_archs
-from gaia_ssl.search.task import TASKS, quantities_of
+from gaia_ssl.search.task import TASKS, doubt_of, quantities_of
 from gaia_ssl.space import Budget, FlopsGroups, LatencyTable
 from gaia_ssl.space.latency import blocks_of, blocks_of_space
 from tests import tiny
@@ -23,6 +23,13 @@ def select(archs, groups=GROUPS, seed=0) -> list[Arch]:
 
 def members(low: float, high: float) -> list[Arch]:
     return [arch for arch in tiny.SPACE if low <= arch.flops(32, 3) < high]
+
+
+def test_what_is_not_known_of_a_choice():
+    """The measures of docs/reproduction.md that beat FLOPs for z; nothing does for dense tasks."""
+    assert doubt_of('z', None) == doubt_of('z', 'combined') == ''
+    assert "z: it is not known whether the measure 'paper' chooses" in doubt_of('z', 'paper')
+    assert all(doubt_of(task, measure) for task in ('c5', 'c4-c5', 'c2-c5') for measure in (None, 'relations'))
 
 
 def test_the_tasks_are_the_papers():

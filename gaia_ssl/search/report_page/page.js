@@ -185,6 +185,8 @@ function showWinners() {
   const none = element('tr', {}, element('td', {colspan: columns.length}, 'no group holds a subnet'));
   table.replaceChildren(element('thead', {}, element('tr', {}, ...heads)),
     element('tbody', {}, ...(rows.length ? rows : [none])));
+  byId('doubt').hidden = !task.doubt;
+  byId('doubt').textContent = `Note: ${task.doubt}.`;
 }
 
 function showCourse() {
