@@ -45,6 +45,8 @@ class Progress:
             self._advance(units, weight)
 
     def _advance(self, units: float, weight: float | None) -> None:
+        if not units:
+            return
         self.done += units
         self._weight += units if weight is None else weight
         now = time.monotonic()

@@ -47,3 +47,12 @@ def test_units_of_unequal_weight(lines_of):
 
 def test_a_first_unit_that_warms_up_does_not_set_the_pace(lines_of):
     assert etas(lines_of([8, 2, 2, 2, 2]), r'\d/5 archs, 0.[123] archs/s') == ['32', '02', '00']
+
+
+def test_nothing_done_says_nothing():
+    lines = []
+    progress = Progress(2, 'archs', lines.append, every=0)
+    progress.advance(0)
+    assert lines == []
+    progress.advance(2)
+    assert len(lines) == 1

@@ -16,6 +16,7 @@ from gaia_ssl import cli
 from gaia_ssl.checkpoint import latest_checkpoint, load_checkpoint
 from gaia_ssl.engine.auto_settings import count_images, fill_auto, leaves_to_data
 from gaia_ssl.engine.build_runner import build_runner
+from gaia_ssl.engine.device_views import make_views_on_device
 from gaia_ssl.engine.hooks.sandwich_sampler_hook import check_training
 from gaia_ssl.engine.resume import check_resume, check_resumed_run
 from gaia_ssl.engine.start import check_load_from, set_start
@@ -68,6 +69,10 @@ def main() -> None:
         filled = fill_auto(config, images, cli.count_processes(arguments.launcher), has_cuda())
         if cli.is_first_process():
             say(f'settings for {images:,} images: ' + ', '.join(f'{key}={value}' for key, value in filled.items()))
+    wanted = config.get('device_views', False)
+    if (has_cuda() if wanted is None else wanted) and not make_views_on_device(config) and wanted:
+        raise UserError('device_views=True: nothing that the device could do; it takes a gaia_ssl.ViewPreprocessor, and '
+                        'changes of colour, blur or flips at the end of the views of a MultiView')
     if arguments.amp:
         float16 = has_cuda() and not computes_bfloat16()
         config.optim_wrapper.type = 'AmpOptimWrapper' if float16 else 'gaia_ssl.AutocastOptimWrapper'

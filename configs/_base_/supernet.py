@@ -30,6 +30,7 @@ train_pipeline = [
     dict(type='MultiView', num_views=2, transforms=[view_pipeline]),
     dict(type='PackInputs'),
 ]
+device_views = None  # colours, blur and flips by the GPU, where there is one; True and False decide
 train_dataloader = dict(
     batch_size=64,
     num_workers=8,
