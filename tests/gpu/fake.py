@@ -82,6 +82,7 @@ def fake_cuda(backward: bool = False) -> Iterator[None]:
         'torch.cuda.get_rng_state': lambda *_: torch.empty(16, dtype=torch.uint8),
         'torch.cuda.set_rng_state': lambda *_: None,
         'torch.Tensor.__deepcopy__': _clone,
+        'torch.Tensor.pin_memory': lambda tensor: tensor,
         'torch.nn.Module.to': _moved,
         'torch.Tensor.numpy': lambda tensor: np.zeros(tensor.shape, np.float32),
     }

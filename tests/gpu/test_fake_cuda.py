@@ -8,14 +8,17 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 
 from gaia_ssl import ArchSpace
 from gaia_ssl.engine import AutocastOptimWrapper
+from gaia_ssl.engine.device_views import make_views_on_device
 from gaia_ssl.evaluation.latency import _Bench
 from gaia_ssl.evaluation.subnet_judge import judge_subnet
 from gaia_ssl.models import SubnetResNet
 from gaia_ssl.models.algorithms import Supernet
+from gaia_ssl.models.views import ChangedViews
 from gaia_ssl.search import PrefixEvaluator
 from gaia_ssl.search.task import quantities_of
 from gaia_ssl.space import ArchTree
@@ -56,6 +59,19 @@ def test_a_step(method, wrapper, waits):
     print(method, operators.total)
     assert +operators.waits == waits and operators.uploads == 0
     assert operators.total <= OPERATORS[method]
+
+
+def test_views_made_on_the_device():
+    """One copy tells the device all that was drawn, and nobody waits for it."""
+    config = Config.fromfile(tiny.ROOT / 'configs' / 'data' / 'byol_r_supernet.py')
+    assert make_views_on_device(config)
+    with fake_cuda():
+        for transforms in config.model.data_preprocessor.views:
+            crops = torch.empty(8, 3, 32, 32, device='cuda', dtype=torch.uint8)
+            with Operators() as operators:
+                views = ChangedViews(transforms)(crops, np.random.default_rng(0))
+            assert views.shape == crops.shape and views.device.type == 'cuda' and views.dtype == torch.float32
+            assert not +operators.waits and operators.uploads == 0 and operators.total < 300
 
 
 @pytest.mark.parametrize('method, wrapper, dtype', [

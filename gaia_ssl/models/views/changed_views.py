@@ -95,7 +95,8 @@ def _draw(transform: Any, rows: np.ndarray, rng: np.random.Generator) -> list[St
         return _jitter(transform, rows, rng)
     rows = _some(rows, transform.prob, rng)
     if isinstance(transform, GaussianBlur):
-        return [Step(changes.blur, rows, rng.uniform(*transform.magnitude_range, len(rows)))]
+        low, high = transform.magnitude_range
+        return [Step(changes.blur, rows, rng.uniform(low, high, len(rows)))]
     if isinstance(transform, Solarize):
         return [Step(changes.solarize, rows, np.full(len(rows), transform.thr))]
     change = changes.gray if isinstance(transform, RandomGrayscale) else changes.flip
@@ -112,7 +113,7 @@ def _jitter(transform: ColorJitter, rows: np.ndarray, rng: np.random.Generator) 
         for kind, (change, bounds) in enumerate(kinds):
             if bounds is not None:
                 chosen = rows[orders[:, place] == kind]
-                steps.append(Step(change, chosen, rng.uniform(*bounds, len(chosen))))
+                steps.append(Step(change, chosen, rng.uniform(bounds[0], bounds[1], len(chosen))))
     return steps
 
 

@@ -43,9 +43,8 @@ def shift_hue(images: Tensor, turn: Tensor) -> Tensor:
     hue = torch.where(value == red, (green - blue) / some, torch.where(
         value == green, 2 + (blue - red) / some, 4 + (red - green) / some))
     hue = hue + 6 * (turn * _HUES).trunc().view(-1, 1, 1) / _HUES
-    sectors = torch.tensor([1, 3, 5], device=images.device).view(1, 3, 1, 1)  # of blue, green and red
-    place = (sectors + hue.unsqueeze(1)) % 6
-    return value.unsqueeze(1) - chroma.unsqueeze(1) * torch.minimum(place, 4 - place).clamp(0, 1)
+    places = [(sector + hue) % 6 for sector in (1, 3, 5)]  # of blue, green and red
+    return torch.stack([value - chroma * torch.minimum(place, 4 - place).clamp(0, 1) for place in places], dim=1)
 
 
 def gray(images: Tensor, _amount: Tensor) -> Tensor:
@@ -79,7 +78,8 @@ def flip(images: Tensor, _amount: Tensor) -> Tensor:
 
 def luma(images: Tensor) -> Tensor:
     """``(N, 1, H, W)``."""
-    return (images * torch.tensor(LUMA, device=images.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    blue, green, red = images.split(1, dim=1)
+    return LUMA[0] * blue + LUMA[1] * green + LUMA[2] * red
 
 
 def _apart(images: Tensor, centre: Tensor, factor: Tensor) -> Tensor:
