@@ -20,7 +20,7 @@ from gaia_ssl.cli.sigterm import Terminated, raise_on_sigterm
 from gaia_ssl.config_file import check_text
 from gaia_ssl.errors import UserError
 from gaia_ssl.files import DISK_FULL
-from gaia_ssl.launched import tell_launcher
+from gaia_ssl.launched import RESUME, tell_launcher
 from gaia_ssl.terminal import one_line, worth_showing
 
 
@@ -80,6 +80,8 @@ def _explained(error: Exception) -> str:
         return ('a batch norm got one value a channel, which has no variance: one image, its map of one position. Use '
                 "larger batches (on one process, MoCo's teacher splits them in model.bn_splits parts), larger images, "
                 'drop_last=True, or for images of 32 px model.backbone.stem_kernel=3')
+    if re.search('Connection (reset|closed) by peer', text):  # gloo's words
+        return f"another process of this job has ended; its own message says why, or the system's log; {RESUME}"
     if isinstance(error, RuntimeError) and _is_of_shm(text) or (
             isinstance(error, OSError) and error.errno in DISK_FULL and _raised_in(error) == 'multiprocessing'):
         return ('/dev/shm, through which processes that read images hand them over, is full or too small; make it larger '

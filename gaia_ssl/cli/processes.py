@@ -6,6 +6,7 @@ import datetime
 import os
 
 import torch
+from torch import distributed
 
 
 def count_processes(launcher: str) -> int:
@@ -20,11 +21,20 @@ def is_first_process() -> bool:
 
 
 def join_processes(launcher: str, timeout: datetime.timedelta | None = None) -> None:
-    """Join torchrun's processes where there is no GPU, which mmengine would ask for; it takes a group that is there.
+    """Join torchrun's processes where mmengine would not; it takes a group that is there.
+
+    That is where there is no GPU, which it would ask for, and where torchrun has started all of them again: what the earlier
+    ones told each other is still in the store, so that each attempt gets a part of its own.
 
     Args:
         launcher: As on the command line.
         timeout: How long processes wait for one another; default torch's.
     """
-    if launcher == 'pytorch' and not torch.cuda.is_available():
-        torch.distributed.init_process_group('gloo', timeout=timeout)
+    attempt, on_gpu = os.environ.get('TORCHELASTIC_RESTART_COUNT', '0'), torch.cuda.is_available()
+    if launcher != 'pytorch' or (on_gpu and attempt == '0'):
+        return
+    if on_gpu:
+        torch.cuda.set_device(int(os.environ['LOCAL_RANK']))
+    store, rank, size = next(distributed.rendezvous('env://'))
+    distributed.init_process_group('nccl' if on_gpu else 'gloo', store=distributed.PrefixStore(f'attempt {attempt}', store),
+                                   rank=rank, world_size=size, timeout=timeout)

@@ -69,7 +69,7 @@ WRITERS = {
     'rank': Writer(('rank_correlation.py', '{root}/tiny.py', '{root}/supernet.pth', '--images', '{root}/data', '--num', '6',
                     '--resamples', '20', *LABELLED), _bytes('correlations.csv')),
     'domains': Writer(('compare_domains.py', '--rankings', '{root}/search/ranking.csv', '{root}/other.csv', '--resamples', '20',
-                       '--work-dir', '{out}'), _bytes('winners.csv'), resumes=False),
+                       '--work-dir', '{out}'), _bytes('winners.csv')),
 }
 
 

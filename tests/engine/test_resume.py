@@ -1,17 +1,21 @@
 """tools/train.py as real processes: killed and resumed, and two at once."""
 
+import os
 import random
 import re
 import time
 
 import pytest
 import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
 
 from gaia_ssl import ArchSpace
 from gaia_ssl.checkpoint import load_checkpoint
 from gaia_ssl.run_log import read_run_log
 from gaia_ssl.space import SandwichSampler
 from tests import tiny
+from tests.distributed import run_distributed
 
 EPOCHS = 12
 
@@ -95,3 +99,45 @@ class RankDump(Hook):
     assert state['queue_ptr'].item() == (4 * 8) % 20
     assert len(read_run_log(tmp_path / 'run')) == 4
     assert re.search(r'loss_max: \d', result.stdout)
+
+
+KILLER = '''
+import os
+import signal
+
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+
+@HOOKS.register_module()
+class Killer(Hook):
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if (runner.rank, runner.iter, os.environ.get('TORCHELASTIC_RESTART_COUNT')) == (1, 3, '0'):
+            os.kill(os.getpid(), signal.SIGKILL)
+'''
+
+
+def _train_here(rank: int, folder: str) -> None:
+    os.environ['LOCAL_RANK'] = str(rank)
+    config = Config.fromfile(f'{folder}/tiny.py')
+    config.custom_hooks.pop()
+    config.work_dir, config.launcher = f'{folder}/whole', 'pytorch'
+    Runner.from_cfg(config).train()
+
+
+@pytest.mark.slow
+def test_torchrun_starts_a_killed_training_again(tmp_path):
+    """MAX_RESTARTS with --resume: the second attempt goes on from the last checkpoint, to the bits of an undisturbed run."""
+    (tmp_path / 'killer.py').write_text(KILLER)
+    hooks = [dict(type='gaia_ssl.SandwichSamplerHook'), dict(type='Killer')]
+    config = tiny.write_config(
+        tmp_path / 'tiny.py', tiny.photos(tmp_path / 'data', 16), epochs=2, batch_size=4, custom_hooks=hooks,
+        custom_imports=dict(imports=['killer'], allow_failed_imports=True))
+    result = tiny.run_tool('dist_train.sh', config, 2, '--work-dir', tmp_path / 'run', '--resume', MAX_RESTARTS='1',
+                           PYTHONPATH=str(tmp_path))
+    assert result.returncode == 0 and 'Traceback' not in result.stderr, result.stderr
+    assert 'resumed epoch: 1' in ''.join(path.read_text() for path in (tmp_path / 'run').glob('*/*.log'))
+    run_distributed(_train_here, 2, str(tmp_path))
+    whole, killed = (load_checkpoint(tmp_path / name / 'epoch_2.pth') for name in ('whole', 'run'))
+    assert tiny.equal(killed['state_dict'], whole['state_dict']) and tiny.equal(killed['optimizer'], whole['optimizer'])

@@ -95,6 +95,12 @@ def test_whose_shared_memory(text, of_shm):
     assert _explained(RuntimeError(text)).startswith('/dev/shm') == of_shm
 
 
+def test_a_process_whose_neighbour_has_gone():
+    error = RuntimeError('[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:538] Read error [127.0.0.1]:41370: Connection '
+                         'reset by peer')
+    assert _explained(error).startswith('another process of this job has ended; ')
+
+
 @pytest.mark.parametrize('limit, form', [(40_000, 'safetensors'), (63_000, 'safetensors'), (80_000, 'torch')])
 def test_a_full_disk_while_exporting(commands, tmp_path, limit, form):
     """A real limit on the size of files stands in for it, too small for one file or another."""

@@ -228,7 +228,7 @@ def test_shell_tools_start_as_many_processes_as_there_are_gpus(tmp_path, name):
     words = ['config.py', *(['a.pth'] if name == 'dist_search.sh' else [])]
     result = tiny.run_tool(name, *words, 2, '--amp', PATH=path)
     called = result.stdout.splitlines()[-1]
-    assert 'tools/launch.py --nproc_per_node=2 --standalone' in called and called.endswith(
+    assert 'tools/launch.py --nproc_per_node=2 --max_restarts=0 --standalone' in called and called.endswith(
         f"{' '.join(words)} --launcher pytorch --amp")
     result = tiny.run_tool(name, *words, 2, PATH=path, NNODES='2', NODE_RANK='1', MASTER_ADDR='host')
     assert '--nnodes=2 --node_rank=1 --master_addr=host --master_port=29500' in result.stdout
