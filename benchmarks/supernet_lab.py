@@ -30,6 +30,7 @@ from reproduction_runs import METHODS, ROOT, WARMUP, one_arch_space
 from torch import Tensor
 
 from gaia_ssl import Arch, ArchSpace
+from gaia_ssl.checkpoint import latest_checkpoint
 from gaia_ssl.engine.build_runner import build_runner
 from gaia_ssl.evaluation.bn_calibration import calibrate_bn
 from gaia_ssl.evaluation.features import pooled_features
@@ -187,7 +188,8 @@ def config_of(run: Run, arguments: argparse.Namespace, folder: Path) -> Config:
     config.randomness = dict(seed=run.seed)
     config.experiment_name = run.name
     config.work_dir = str(folder)
-    config.resume = folder.is_dir() and any(folder.glob('epoch_*.pth'))
+    config.load_from = latest_checkpoint(folder)
+    config.resume = config.load_from is not None
     config.merge_from_dict(VARIANTS[run.variant])
     return config
 

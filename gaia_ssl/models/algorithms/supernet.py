@@ -204,7 +204,8 @@ class Supernet(BaseSelfSupervisor):
 
     def _dropped_paths(self) -> AbstractContextManager:
         """By iteration and process: a resumed run drops what the uninterrupted one would have."""
-        generator = torch.Generator().manual_seed(self.iteration * get_world_size() + get_rank())
+        generator = torch.Generator(next(self.parameters()).device)
+        generator.manual_seed(self.iteration * get_world_size() + get_rank())
         return self.backbone.dropped_paths(self.drop_path, generator)
 
     def _weighted(self, name: str, loss: Tensor) -> Tensor:

@@ -9,12 +9,12 @@ class DropPath:
 
     Args:
         rate: The share of images that it is left out for.
-        generator: On the CPU; the choice thus follows from its seed on any device, and the host does not wait for a GPU.
+        generator: On the branch's device; its seed decides for which.
     """
 
     def __init__(self, rate: float, generator: torch.Generator) -> None:
         self.rate, self.generator = rate, generator
 
     def __call__(self, branch: Tensor) -> Tensor:
-        kept = torch.rand(len(branch), 1, 1, 1, generator=self.generator) >= self.rate
-        return branch * (kept / (1 - self.rate)).to(branch.device, branch.dtype, non_blocking=True)
+        kept = torch.rand(len(branch), 1, 1, 1, generator=self.generator, device=branch.device) >= self.rate
+        return branch * (kept / (1 - self.rate)).to(branch.dtype)
