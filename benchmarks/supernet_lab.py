@@ -279,21 +279,23 @@ class _Batches:
 
 
 def plot(rows: pd.DataFrame, path: Path) -> None:
-    """kNN of the subnet against epochs and against compute, a line a variant: mean and range over seeds."""
+    """The subnet's accuracies against epochs and against compute, a line a variant: mean and range over seeds."""
     rows = rows[rows['arch'] == 'subnet']
-    figure = Figure(figsize=(11, 4.2), layout='constrained')
-    axes = figure.subplots(1, 2)
-    for number, (variant, group) in enumerate(rows.groupby('variant', sort=False)):
-        for axis, along, factor in zip(axes, ('epoch', 'macs'), (1, 1e-12), strict=True):
-            points = group.groupby('epoch').agg(x=(along, 'mean'), y=('knn', 'mean'), low=('knn', 'min'), high=('knn', 'max'))
-            axis.errorbar(points.x * factor, points.y, [points.y - points.low, points.high - points.y], fmt='o-', capsize=3,
-                          color=f'C{number}', label=variant)
-    for axis, title, unit in ((axes[0], 'at equal epochs', 'epochs'), (axes[1], 'at equal compute', 'multiply-adds / 1e12')):
-        axis.set(title=f'the subnet, {title}', xlabel=unit, ylabel='kNN accuracy in %')
-        axis.grid(alpha=0.3)
-    axes[0].legend()
+    figure = Figure(figsize=(10, 7), layout='constrained')
+    axes = figure.subplots(2, 2, sharey='row')
+    for row, (score, label) in enumerate((('knn', 'kNN accuracy in %'), ('linear', 'linear probe accuracy in %'))):
+        for axis, along, factor in zip(axes[row], ('epoch', 'macs'), (1, 1e-12), strict=True):
+            for variant, group in rows.groupby('variant', sort=False):
+                means = group.groupby('epoch')[[along, score]].mean()
+                ranges = group.groupby('epoch')[score].agg(['min', 'max'])
+                axis.errorbar(means[along] * factor, means[score],
+                              [means[score] - ranges['min'], ranges['max'] - means[score]], fmt='o-', capsize=3, label=variant)
+            axis.grid(alpha=0.3)
+        axes[row, 0].set(title='at equal epochs', xlabel='epochs', ylabel=label)
+        axes[row, 1].set(title='at equal compute', xlabel='multiply-adds of the training / 1e12')
+    axes[0, 0].legend()
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=120)
+        figure.savefig(temporary, dpi=110)
 
 
 if __name__ == '__main__':

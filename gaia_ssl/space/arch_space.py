@@ -172,7 +172,7 @@ class ArchSpace:
             raise UserError(f'the share of the choices is {share}; give a number above 0 and up to 1')
 
         def largest(choices: tuple[int, ...]) -> tuple[int, ...]:
-            return choices[-math.ceil(share * len(choices) - 1e-9):]
+            return choices[-max(1, math.ceil(share * len(choices) - 1e-9)):]  # 3 * (2 / 3) may be a little above 2
 
         return ArchSpace(largest(self.stem), tuple(map(largest, self.widths)), tuple(map(largest, self.depths)))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from mmengine.hooks import Hook
@@ -56,5 +55,5 @@ class GroupDecayHook(Hook):
                          outputs: dict[str, Tensor] | None = None) -> None:
         """Let them decay, unless an optimizer step is half accumulated."""
         if runner.optim_wrapper.should_update():
-            lr: Any = runner.optim_wrapper.get_lr()['lr'][0]
+            lr = runner.optim_wrapper.get_lr()['lr'][0]
             torch._foreach_mul_(self.weights, [1 - lr * decay for decay in self.decays])

@@ -11,8 +11,8 @@ from mmengine.logging import print_log
 from mmengine.model import initialize
 
 from gaia_ssl.models.backbones.bottleneck_resnet import BottleneckResNet, pretrained_checkpoint
+from gaia_ssl.models.backbones.drop_path import DropPath
 from gaia_ssl.models.dynamic import DynamicBatchNorm2d, DynamicConv2d, DynamicSyncBatchNorm
-from gaia_ssl.models.dynamic.drop_path import DropPath
 from gaia_ssl.models.pretrained_checkpoint import read_pretrained
 from gaia_ssl.models.pretrained_start import check_start, start_from
 from gaia_ssl.registry import MODELS
