@@ -155,6 +155,27 @@ class ArchSpace:
         """Draw ``num`` archs uniformly, with replacement."""
         return [self[index] for index in rng.integers(len(self), size=num)]
 
+    def upper(self, share: float) -> ArchSpace:
+        """The space of the largest choices: of each dimension this share, rounded up.
+
+        Args:
+            share: In (0, 1].
+
+        Raises:
+            UserError: If it is not.
+
+        Example:
+            >>> DATA_SPACE.upper(1 / 3).min == DATA_SPACE.max, DATA_SPACE.upper(0.5).stem
+            (False, (48, 64))
+        """
+        if not 0 < share <= 1:
+            raise UserError(f'the share of the choices is {share}; give a number above 0 and up to 1')
+
+        def largest(choices: tuple[int, ...]) -> tuple[int, ...]:
+            return choices[-max(1, math.ceil(share * len(choices) - 1e-9)):]  # 3 * (2 / 3) may be a little above 2
+
+        return ArchSpace(largest(self.stem), tuple(map(largest, self.widths)), tuple(map(largest, self.depths)))
+
     def check_fits(self, arch: Arch) -> None:
         """Raise a UserError if the supernet of this space has no weights for ``arch`` (which may be off the grid)."""
         if not arch.fits_in(self.max):

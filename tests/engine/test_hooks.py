@@ -18,6 +18,8 @@ from gaia_ssl.space import SandwichSampler
 from tests import tiny
 from tests.distributed import run_distributed
 
+CURES = dict(type='gaia_ssl.SandwichSamplerHook', weights=dict(max=2.5), slow_start=0.5, phases=2)
+
 
 class Probe(Hook):
     """Notes the archs of each step and the outputs, and calls ``act`` after it."""
@@ -175,9 +177,28 @@ def test_gradients_of_an_accumulated_step_are_those_of_the_sum(tmp_path):
     assert moved[1:] == [True, False, True]
 
 
+def test_cures_come_and_go_with_the_progress(tmp_path):
+    """Max alone for half of 8 iterations, then two of the largest choices, then all; the sum is weighted."""
+    probe = Probe()
+    make_runner(tmp_path, probe, epochs=4, custom_hooks=[CURES]).train()
+    assert [len(archs) for archs in probe.archs] == [1] * 4 + [3] * 4
+    sampler = SandwichSampler(tiny.SPACE, seed=0, slow_start=0.5, phases=2)
+    assert probe.archs == [sampler.sample(step, step / 8) for step in range(8)]
+    assert all(arch in tiny.SPACE.upper(0.5) for archs in probe.archs[4:6] for arch in archs.values())
+    for outputs in probe.outputs:
+        parts = {name: value for name, value in outputs.items() if name != 'loss'}
+        assert outputs['loss'] == pytest.approx(sum(parts.values()) + 1.5 * parts['loss_max'])
+
+
+@pytest.mark.parametrize('weights', [dict(max=0), dict(largest=2), dict(random=float('inf')), dict(min=-1)])
+def test_weights_that_are_none(weights):
+    with pytest.raises(UserError, match='give min, random, max numbers above 0'):
+        SandwichSamplerHook(weights=weights)
+
+
 @pytest.mark.parametrize('method', tiny.METHODS)
 def test_a_run_by_iterations_resumes_amid_an_epoch(tmp_path, method):
-    """A checkpoint at iteration 4 of epochs of 3; to the same bits with every method."""
+    """A checkpoint at iteration 4 of epochs of 3; to the same bits with every method, with cures or without."""
     def stop(runner):
         if runner.iter == 5:
             raise KeyboardInterrupt
@@ -187,11 +208,15 @@ def test_a_run_by_iterations_resumes_amid_an_epoch(tmp_path, method):
         param_scheduler=[dict(type='CosineAnnealingLR', T_max=8, by_epoch=False, begin=0, end=8)],
         log_processor=dict(by_epoch=False),
         default_hooks=dict(logger=dict(interval=1), checkpoint=dict(interval=4, by_epoch=False)))
-    make_runner(tmp_path / 'whole', **settings).train()
+    cures = {}
+    if method == 'densecl':
+        settings['custom_hooks'] = [CURES, dict(type='gaia_ssl.GroupDecayHook', weight_decay=0.1)]
+        cures = {'model.soft_targets': 0.5, 'model.drop_path': 0.2, 'optim_wrapper.optimizer.weight_decay': 0.}
+    make_runner(tmp_path / 'whole', options=cures, **settings).train()
     with pytest.raises(KeyboardInterrupt):
-        make_runner(tmp_path / 'stopped', Probe(stop), **settings).train()
+        make_runner(tmp_path / 'stopped', Probe(stop), options=cures, **settings).train()
     resume = {'resume': True, 'load_from': str(tmp_path / 'stopped' / 'run' / 'iter_4.pth')}
-    make_runner(tmp_path / 'stopped', options=resume, **settings).train()
+    make_runner(tmp_path / 'stopped', options=cures | resume, **settings).train()
     whole, resumed = (load_checkpoint(tmp_path / name / 'run' / 'iter_8.pth') for name in ('whole', 'stopped'))
     assert whole['meta']['iter'] == resumed['meta']['iter'] == 8
     assert tiny.equal(resumed['state_dict'], whole['state_dict'])

@@ -37,9 +37,9 @@ def float16(optimizer: torch.optim.Optimizer) -> AmpOptimWrapper:
 
 
 def supernet(method: str) -> Supernet:
-    model = build_supernet(method, SPACE)
+    model = build_supernet(method, SPACE, **(dict(soft_targets=0.5) if method == 'SupernetDenseCL' else {}))
     model.prepare_training(lambda: batch(1))
-    model.set_sandwich(0, dict(min=SPACE.min, max=SPACE.max))
+    model.set_sandwich(0, dict(min=SPACE.min, max=SPACE.max), weights=dict(max=2.5))
     return model
 
 

@@ -130,3 +130,15 @@ def test_spaces_as_configs_write_them(tiny_space):
 def test_the_space_does_not_need_torch():
     code = 'import sys, gaia_ssl, gaia_ssl.space; sys.exit("torch" in sys.modules or "mmengine" in sys.modules)'
     assert subprocess.run([sys.executable, '-c', code]).returncode == 0
+
+
+def test_the_largest_choices(tiny_space):
+    assert tiny_space.upper(1) == tiny_space
+    half = tiny_space.upper(0.5)
+    assert (half.stem, half.widths[0], half.depths[2]) == ((8, ), (8, ), (2, 3))  # rounded up
+    assert half.max == tiny_space.max and all(arch in tiny_space for arch in half)
+    assert tiny_space.upper(1e-6).choices == tuple(choices[-1:] for choices in tiny_space.choices)
+    thirds = [len(DATA_SPACE.upper(share / 3).depths[2]) for share in (1, 2, 3)]
+    assert thirds == [5, 9, 13]
+    with pytest.raises(UserError, match='share of the choices is 0'):
+        tiny_space.upper(0)

@@ -71,6 +71,37 @@ def test_archs_of_a_step_are_drawn_independently():
     assert sum(step['random_1'] == step['random_2'] for step in steps) < 3
 
 
+def test_a_slow_start_is_plain_and_then_draws_what_it_would_have():
+    slow, plain = (SandwichSampler(DATA_SPACE, seed=3, slow_start=share) for share in (0.5, 0.))
+    for iteration in range(10):
+        expected = plain.sample(iteration) if iteration >= 5 else dict(max=DATA_SPACE.max)
+        assert slow.sample(iteration, iteration / 10) == expected
+
+
+def test_the_smallest_arch_falls_by_phases():
+    """A slow start of a quarter, then a third each of the largest choice, the two largest, and all three."""
+    sampler = SandwichSampler(DATA_SPACE, 'min+random+max', seed=1, slow_start=0.25, phases=3)
+    drawn = {quarter: [sampler.sample(iteration, (quarter + iteration / 200) / 4) for iteration in range(200)]
+             for quarter in range(4)}
+    assert all(list(archs) == ['max'] for archs in drawn[0])
+    for quarter, stems, depths in ((1, {64}, {21, 23, 25, 27, 29}), (2, {48, 64}, set(range(13, 30, 2))),
+                                   (3, {32, 48, 64}, set(range(5, 30, 2)))):
+        assert {archs['random_1'].stem for archs in drawn[quarter]} == stems
+        assert {archs['random_1'].depths[2] for archs in drawn[quarter]} == depths
+        assert {archs['min'] for archs in drawn[quarter]} == {DATA_SPACE.upper(quarter / 3).min}
+    assert drawn[3][0]['min'] == sampler.sample(0)['min'] == DATA_SPACE.min
+
+
+@pytest.mark.parametrize('settings, match', [
+    (dict(slow_start=1.), 'slow_start is 1.0'),
+    (dict(slow_start=-0.1), 'slow_start is -0.1'),
+    (dict(phases=0), 'phases is 0'),
+])
+def test_settings_out_of_range(settings, match):
+    with pytest.raises(UserError, match=match):
+        SandwichSampler(DATA_SPACE, **settings)
+
+
 @pytest.mark.parametrize('sandwich', ['', 'random', 'max+max', 'min+min+max', 'random + max', 'mid+max'])
 def test_no_sandwich(sandwich):
     with pytest.raises(UserError, match='join max, any number of random'):

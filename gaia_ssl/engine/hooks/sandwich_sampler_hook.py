@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 from mmengine.hooks import Hook
@@ -16,6 +18,7 @@ from gaia_ssl.models.algorithms import Supernet
 from gaia_ssl.models.supernet_meta import supernet_meta
 from gaia_ssl.registry import HOOKS
 from gaia_ssl.space import SandwichSampler
+from gaia_ssl.space.sampler import PARTS
 
 
 @HOOKS.register_module()
@@ -25,21 +28,33 @@ class SandwichSamplerHook(Hook):
     Args:
         sandwich: The archs of a step: ``'random+random+max'`` as in the paper, ``'min+random+max'``, or ``'max'`` alone: the
             plain method on the max arch.
+        weights: Of the losses of ``min``, ``random`` (of each such arch) and ``max`` in their sum; 1 where it says nothing.
+            SlimCLR (https://arxiv.org/abs/2209.15525) gives the max arch 2.5, as much as all four of its widths together.
+        slow_start, phases: See :class:`gaia_ssl.space.SandwichSampler`.
+
+    Raises:
+        UserError: If a weight is of no part of a sandwich, or not above 0.
     """
 
     priority = 'NORMAL'
 
-    def __init__(self, sandwich: str = 'random+random+max') -> None:
-        self.sandwich = sandwich
+    def __init__(self, sandwich: str = 'random+random+max', weights: Mapping[str, float] | None = None, slow_start: float = 0.,
+                 phases: int = 1) -> None:
+        self.weights = dict(weights or {})
+        if not set(self.weights) <= set(PARTS) or not all(0 < weight < math.inf for weight in self.weights.values()):
+            raise UserError(f"weights is {self.weights}; give {', '.join(PARTS)} numbers above 0, e.g. dict(max=2.5)")
+        self.settings: dict[str, Any] = dict(sandwich=sandwich, slow_start=slow_start, phases=phases)
 
     def before_train(self, runner: Runner) -> None:
         model = supernet_of(runner, self)
-        self.sampler = SandwichSampler(model.backbone.space, self.sandwich, runner.seed)
+        self.sampler = SandwichSampler(model.backbone.space, seed=runner.seed, **self.settings)
         check_training(runner)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
-        archs = self.sampler.sample(runner.iter)
-        supernet_of(runner, self).set_sandwich(runner.iter, archs, progress=runner.iter / runner.max_iters)
+        progress = runner.iter / runner.max_iters
+        archs = self.sampler.sample(runner.iter, progress)
+        weights = {name: self.weights.get(name.partition('_')[0], 1.) for name in archs}
+        supernet_of(runner, self).set_sandwich(runner.iter, archs, progress, weights)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         broken = [name for name, value in checkpoint['state_dict'].items() if not value.isfinite().all()]

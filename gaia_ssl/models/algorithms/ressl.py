@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gaia_ssl.errors import UserError
 from gaia_ssl.models.algorithms.moco import SupernetMoCo
 from gaia_ssl.models.algorithms.supernet import Targets
 from gaia_ssl.registry import MODELS
@@ -27,14 +27,10 @@ class SupernetReSSL(SupernetMoCo):
 
     def __init__(self, *args: Any, queue_len: int = 131072, feat_dim: int = 512, **kwargs: Any) -> None:
         super().__init__(*args, queue_len=queue_len, feat_dim=feat_dim, **kwargs)
+        if self.soft_targets:
+            raise UserError('soft_targets is for MoCo v2 and DenseCL; the targets of ReSSL are soft for every arch')
 
     def loss(self, views: list[Tensor], targets: Targets) -> Tensor:
-        """The head's loss of the student's relations to the queue ``(N, queue_len)`` for the teacher's.
-
-        In float32 under autocast, too: a cosine of bfloat16 has steps of 0.004, a tenth of the teacher's temperature.
-        """
-        embeddings = self.embed_student(views[0])
-        with torch.autocast(embeddings.device.type, enabled=False):
-            queries = F.normalize(embeddings.float(), dim=1)
-            relations = [torch.einsum('nd,dk->nk', features, self.queue) for features in (queries, targets['keys'])]
-            return self.head.loss(*relations)
+        """The head's loss of the student's relations to the queue ``(N, queue_len)`` for the teacher's."""
+        queries = F.normalize(self.embed_student(views[0]).float(), dim=1)
+        return self.head.loss(*self.relations(queries, targets['keys']))

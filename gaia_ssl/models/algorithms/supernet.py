@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 import math
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
+from mmengine.dist import get_rank, get_world_size
 from mmengine.optim import OptimWrapper
 from mmpretrain.models.selfsup import BaseSelfSupervisor
 from torch import Tensor, nn
@@ -38,6 +39,9 @@ class Supernet(BaseSelfSupervisor):
             (the paper's Table 8, where it does worse; one teacher forward an arch).
         teacher_momentum: The share of itself that the teacher keeps in an update, e.g. 0.999.
         final_teacher_momentum: Where the momentum ends on a cosine over the whole training; default: it stays.
+        drop_path: Of the max arch's student, the share of images for which the last block's residual branch is dropped; less
+            for earlier ones. The max arch alone is regularised, as in AttentiveNAS (https://arxiv.org/abs/2011.09011), since
+            smaller ones lack capacity.
         data_preprocessor: :class:`ViewPreprocessor`, or mmpretrain's ``SelfSupDataPreprocessor``.
     """
 
@@ -51,6 +55,7 @@ class Supernet(BaseSelfSupervisor):
                  teacher: str = 'max',
                  teacher_momentum: float = 0.999,
                  final_teacher_momentum: float | None = None,
+                 drop_path: float = 0.,
                  data_preprocessor: dict | None = None,
                  init_cfg: dict | list[dict] | None = None) -> None:
         if final_teacher_momentum is None:
@@ -58,6 +63,10 @@ class Supernet(BaseSelfSupervisor):
         for name, momentum in (('teacher_momentum', teacher_momentum), ('final_teacher_momentum', final_teacher_momentum)):
             if not 0 <= momentum <= 1:
                 raise UserError(f'{name} is {momentum}; it is the share the teacher keeps, in [0, 1]')
+        if not 0 <= drop_path < 1:
+            raise UserError(f'drop_path is {drop_path}; it is the share of images that skip the last block, in [0, 1)')
+        if drop_path and backbone.get('with_cp'):
+            raise UserError('drop_path would drop other images when a block is computed again; leave drop_path or with_cp out')
         if teacher not in ('max', 'same'):
             raise UserError(f"teacher is '{teacher}'; students learn from the teacher at the 'max' arch or at the 'same' arch")
         backbone = MODELS.build(dict(backbone, out_indices=(3, )))
@@ -75,8 +84,10 @@ class Supernet(BaseSelfSupervisor):
         self.teacher_momentum = teacher_momentum
         self.teacher = nn.ModuleDict(dict(backbone=copy.deepcopy(self.backbone), neck=copy.deepcopy(self.neck)))
         self.teacher.requires_grad_(False)
+        self.drop_path = drop_path
         self.iteration: int | None = None
         self.sandwich: dict[str, Arch] = {}
+        self.loss_weights: Mapping[str, float] = {}
 
     def init_weights(self) -> None:
         """Initialise the student; the teacher starts as its copy."""
@@ -91,13 +102,15 @@ class Supernet(BaseSelfSupervisor):
             example: Gives a batch of one image, as the data loader would.
         """
 
-    def set_sandwich(self, iteration: int, archs: dict[str, Arch], progress: float = 0.) -> None:
+    def set_sandwich(self, iteration: int, archs: dict[str, Arch], progress: float = 0.,
+                     weights: Mapping[str, float] | None = None) -> None:
         """Set the archs of the coming step.
 
         Args:
             iteration: Its number, for messages.
             archs: By name; the last one must be the max arch, which touches every parameter.
             progress: How much of the training is behind, in [0, 1]; sets the teacher's momentum.
+            weights: By name, of the losses in their sum; 1 where it says nothing.
         """
         if list(archs.values())[-1] != self.backbone.space.max:
             raise ValueError('the last arch of a sandwich must be the max arch')
@@ -105,6 +118,7 @@ class Supernet(BaseSelfSupervisor):
         self.teacher_momentum = final - (final - first) * (math.cos(math.pi * progress) + 1) / 2  # BYOL, section 3.2
         self.iteration = iteration
         self.sandwich = archs
+        self.loss_weights = weights or {}
 
     def train_step(self, data: Any, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
         return self.sandwich_step(data, optim_wrapper, self)
@@ -114,7 +128,7 @@ class Supernet(BaseSelfSupervisor):
 
         EMA update; the teacher encodes its view once; each arch, max last: forward, loss against the same targets,
         backward; one optimizer step; then what follows the losses. Gradients are synchronised with the last backward
-        only. The losses are summed, and each backward frees its graph, so memory is that of the max arch alone.
+        only. The losses are summed by their weights, and each backward frees its graph, so memory is that of the max arch.
         With ``teacher='same'``, the teacher encodes its view before each arch's forward, at that arch.
 
         Args:
@@ -123,7 +137,7 @@ class Supernet(BaseSelfSupervisor):
             model: This module or the DDP wrapper around it.
 
         Returns:
-            Detached losses, on the CPU: ``loss`` (their sum), ``loss_max``, ``loss_random_1``, …
+            Detached losses, on the CPU: ``loss`` (their weighted sum), ``loss_max``, ``loss_random_1``, …
 
         Raises:
             UserError: If a loss is not finite; the weights are then those of the last good step.
@@ -144,8 +158,10 @@ class Supernet(BaseSelfSupervisor):
                 if self.same_arch_teacher:
                     self.teacher['backbone'].set_arch(arch)
                     taught.append(self.teach(views))
-                loss = model(views, taught[-1], mode='loss')
+                with self._dropped_paths() if last and self.drop_path else nullcontext():
+                    loss = model(views, taught[-1], mode='loss')
             losses[f'loss_{name}'] = loss.detach()
+            loss = self._weighted(name, loss)
             if last:
                 losses = self._finite(losses)
                 optim_wrapper.update_params(loss)
@@ -153,7 +169,7 @@ class Supernet(BaseSelfSupervisor):
                 # Not optim_wrapper.backward, which would count as a step of gradient accumulation.
                 _scale(optim_wrapper, loss).backward()
         self.finish_step(_deal(taught))
-        return dict(loss=sum(losses.values()), **losses)
+        return dict(loss=sum(self._weighted(name, losses[f'loss_{name}']) for name in self.sandwich), **losses)
 
     @torch.no_grad()
     def update_teacher(self) -> None:
@@ -185,6 +201,16 @@ class Supernet(BaseSelfSupervisor):
 
     def finish_step(self, targets: Targets) -> None:
         """What follows the losses of a step; nothing here."""
+
+    def _dropped_paths(self) -> AbstractContextManager:
+        """By iteration and process: a resumed run drops what the uninterrupted one would have."""
+        generator = torch.Generator(next(self.parameters()).device)
+        generator.manual_seed(self.iteration * get_world_size() + get_rank())
+        return self.backbone.dropped_paths(self.drop_path, generator)
+
+    def _weighted(self, name: str, loss: Tensor) -> Tensor:
+        weight = self.loss_weights.get(name, 1.)
+        return loss if weight == 1 else weight * loss
 
     def _views(self, data: Any) -> list[Tensor]:
         views = self.data_preprocessor(data, True)['inputs']

@@ -23,7 +23,12 @@ class Bottleneck(nn.Module):
     """1x1, 3x3 (with the stride), 1x1, and a shortcut; the first block of a stage projects the shortcut.
 
     Input ``(N, in_channels, H, W)``, output ``(N, 4 * width, H / stride, W / stride)``.
+
+    Attributes:
+        drop_path: None, or what drops the residual branch of some images.
     """
+
+    drop_path: Callable[[Tensor], Tensor] | None = None
 
     def __init__(self, conv: type[nn.Conv2d], norm: Callable[[int], nn.Module], in_channels: int, width: int, stride: int,
                  dilation: int, project: bool) -> None:
@@ -43,6 +48,8 @@ class Bottleneck(nn.Module):
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.relu(self.bn2(self.conv2(out)))
         out = self.bn3(self.conv3(out))
+        if self.drop_path is not None:
+            out = self.drop_path(out)
         shortcut = x if self.downsample is None else self.downsample(x)
         return self.relu(out.add_(shortcut))
 

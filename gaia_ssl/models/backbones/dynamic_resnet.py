@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import torch
 from mmengine.logging import print_log
 from mmengine.model import initialize
 
 from gaia_ssl.models.backbones.bottleneck_resnet import BottleneckResNet, pretrained_checkpoint
+from gaia_ssl.models.backbones.drop_path import DropPath
 from gaia_ssl.models.dynamic import DynamicBatchNorm2d, DynamicConv2d, DynamicSyncBatchNorm
 from gaia_ssl.models.pretrained_checkpoint import read_pretrained
 from gaia_ssl.models.pretrained_start import check_start, start_from
@@ -92,6 +96,19 @@ class DynamicResNet(BottleneckResNet):
         self.set_stem(arch.stem)
         for stage, width in enumerate(arch.widths):
             self.set_width(stage, width)
+
+    @contextmanager
+    def dropped_paths(self, rate: float, generator: torch.Generator) -> Iterator[None]:
+        """Inside the block, residual branches of the arch that is set are dropped: none of the first block's, ``rate`` of the
+        last one's, linear in between."""
+        blocks = [block for layer, depth in zip(self.layers, self.arch.depths, strict=True) for block in layer[:depth]]
+        for index, block in enumerate(blocks[1:], start=1):
+            block.drop_path = DropPath(rate * index / (len(blocks) - 1), generator)
+        try:
+            yield
+        finally:
+            for block in blocks:
+                block.drop_path = None
 
     def set_stem(self, stem: int) -> None:
         """Make the stem put out ``stem`` channels."""

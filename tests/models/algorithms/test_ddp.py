@@ -33,9 +33,14 @@ def joint_batch(step: int) -> dict:
     return batch(WORLD * SIZE, seed=step)
 
 
-def sandwich_steps(rank: int, method: str, space: ArchSpace, norm: str, accumulate: int) -> dict:
+CURES = dict(SupernetDenseCL=dict(soft_targets=0.5))
+"""Of a model."""
+WEIGHTS = dict(random=0.5, max=2.5)
+
+
+def sandwich_steps(rank: int, method: str, space: ArchSpace, norm: str, accumulate: int, weights: dict) -> dict:
     """Some steps as a Runner makes them, on this process's part of each joint batch."""
-    model = build_supernet(method, space, norm=norm)
+    model = build_supernet(method, space, norm=norm, **CURES.get(method, {}))
     with torch.no_grad():  # DDP begins with the first process's weights and queues, whatever the others have
         for tensor in (*model.parameters(), *queues(model)):
             tensor.mul_(1 + rank)
@@ -45,7 +50,7 @@ def sandwich_steps(rank: int, method: str, space: ArchSpace, norm: str, accumula
     ddp.register_comm_hook(None, lambda state, bucket: (synced.append(step), allreduce_hook(None, bucket))[1])
     loader = SimpleNamespace(dataset=range(100), batch_size=SIZE, collate_fn=lambda images: batch(len(images)))
     runner = SimpleNamespace(model=ddp, seed=SEED, world_size=WORLD, train_dataloader=loader, max_iters=STEPS)
-    hook = SandwichSamplerHook()
+    hook = SandwichSamplerHook(weights=weights)
     hook.before_train(runner)
     optim_wrapper = sgd(model, lr=LR, accumulative_counts=accumulate)
     gradients, archs, losses = record_gradients(model, optim_wrapper), [], []
@@ -77,15 +82,16 @@ def assert_processes_agree(results: list[dict], space: ArchSpace) -> None:
 
 @pytest.mark.parametrize('method', [*METHODS, 'SupernetDistill'])
 def test_with_synchronised_batch_norm_two_processes_are_one_with_the_joint_batch(tiny_space, method):
-    results = run_distributed(sandwich_steps, WORLD, method, tiny_space, 'SyncBN', 1)
+    results = run_distributed(sandwich_steps, WORLD, method, tiny_space, 'SyncBN', 1, WEIGHTS)
     assert_processes_agree(results, tiny_space)
-    model = build_supernet(method, tiny_space, norm='BN')
+    model = build_supernet(method, tiny_space, norm='BN', **CURES.get(method, {}))
     optim_wrapper = sgd(model, lr=LR)
     gradients = record_gradients(model, optim_wrapper)
     sampler = SandwichSampler(tiny_space, seed=SEED)
     losses = []
     for step in range(STEPS):
-        model.set_sandwich(step, sampler.sample(step), progress=step / STEPS)
+        archs = sampler.sample(step)
+        model.set_sandwich(step, archs, step / STEPS, {name: WEIGHTS[name.partition('_')[0]] for name in archs})
         losses.append(model.train_step(joint_batch(step), optim_wrapper)['loss'].item())
     assert_gradients_close(results[0]['gradients'][0], gradients[0], rtol=1e-4)
     assert_gradients_close(results[0]['gradients'][-1], gradients[-1], rtol=1e-2)  # rounding has grown with the steps
@@ -99,7 +105,7 @@ def test_with_synchronised_batch_norm_two_processes_are_one_with_the_joint_batch
 
 def test_plain_batch_norm_and_accumulation(tiny_space):
     """The gradient by hand: each process's student by its own statistics, the keys by those of every second image."""
-    results = run_distributed(sandwich_steps, WORLD, 'SupernetMoCo', tiny_space, 'BN', 2)
+    results = run_distributed(sandwich_steps, WORLD, 'SupernetMoCo', tiny_space, 'BN', 2, {})
     assert_processes_agree(results, tiny_space)
     assert results[0]['synced'] == [1]  # neither amid a sandwich nor amid an accumulation
     model = build_moco(tiny_space)

@@ -37,6 +37,48 @@ def test_the_loss_in_numpy(tiny_space):
     assert loss == pytest.approx(np.mean(each), rel=1e-5)
 
 
+@pytest.mark.parametrize('share', [0.5, 1.])
+def test_the_soft_loss_of_a_subnet_in_numpy(tiny_space, share):
+    model = build_moco(tiny_space, queue_len=10, soft_targets=share, soft_temperatures=(0.3, 0.07))
+    model.backbone.set_arch(Arch.parse('4-8x1-8x2-16x2-12x1'))
+    views = normalised(batch(5)['inputs'])
+    targets = model.teach(views)
+    with torch.no_grad():
+        loss = float(model.loss(views, targets))
+        queries = torch.nn.functional.normalize(model.embed_student(views[0]), dim=1)
+        hard = float(model.info_nce(queries, targets['keys']))
+    queries, keys, queue = (values.double().numpy() for values in (queries, targets['keys'], model.queue))
+    student, teacher = np.exp(queries @ queue / 0.3), np.exp(keys @ queue / 0.07)
+    student, teacher = (scores / scores.sum(1, keepdims=True) for scores in (student, teacher))
+    soft = -(teacher * np.log(student)).sum(1).mean()
+    assert loss == pytest.approx((1 - share) * hard + share * soft, rel=1e-5)
+
+
+def test_soft_targets_leave_the_max_arch_to_the_bit(tiny_space):
+    losses = []
+    for share in (0., 0.5):
+        model = build_moco(tiny_space, soft_targets=share)
+        wrapper = sgd(model)
+        for step in range(2):
+            model.set_sandwich(step, dict(max=tiny_space.max))
+            losses.append(model.train_step(batch(4, seed=step), wrapper)['loss'])
+        losses += student_parameters(model)
+    half = len(losses) // 2
+    assert all(map(torch.equal, losses[:half], losses[half:]))
+
+
+def test_soft_targets_are_float32_under_autocast(tiny_space):
+    model = build_moco(tiny_space, soft_targets=1.)
+    seen = []
+    model.soft_head.loss = lambda *relations: seen.extend(relations) or relations[0].mean()
+    model.backbone.set_arch(tiny_space.min)
+    views = normalised(batch(4)['inputs'])
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        model.loss(views, model.teach(views))
+    assert [each.dtype for each in seen] == [torch.float32] * 2
+    torch.testing.assert_close(seen[1], model.teach(views)['keys'] @ model.queue, rtol=0, atol=0.02)
+
+
 def test_keys_are_the_teachers_of_the_second_view(tiny_space):
     model = build_moco(tiny_space)
     views = normalised(batch(6)['inputs'])

@@ -7,6 +7,7 @@ from mmengine.optim import OptimWrapper
 from gaia_ssl import Arch
 from gaia_ssl.engine import AutocastOptimWrapper
 from gaia_ssl.errors import UserError
+from gaia_ssl.models.backbones.bottleneck_resnet import Bottleneck
 from gaia_ssl.registry import MODELS
 from gaia_ssl.space import SandwichSampler
 from tests.models.algorithms.helpers import (
@@ -33,12 +34,12 @@ def model(tiny_space):
 
 
 def train(model, optim_wrapper, steps: int = 1, size: int = 4, first: int = 0,
-          sandwich: str = 'random+random+max') -> list[dict]:
+          sandwich: str = 'random+random+max', weights: dict | None = None) -> list[dict]:
     """Some iterations as SandwichSamplerHook and mmengine's loop make them."""
     sampler = SandwichSampler(model.backbone.space, sandwich, seed=7)
     logs = []
     for iteration in range(first, first + steps):
-        model.set_sandwich(iteration, sampler.sample(iteration))
+        model.set_sandwich(iteration, sampler.sample(iteration), weights=weights)
         logs.append(model.train_step(batch(size, seed=iteration), optim_wrapper))
     return logs
 
@@ -59,7 +60,9 @@ def copies(parameters) -> list[torch.Tensor]:
     return [parameter.detach().clone() for parameter in parameters]
 
 
-def test_a_step_teaches_once_and_moves_the_queue_once(model, monkeypatch):
+@pytest.mark.parametrize('soft_targets', [0., 0.5])
+def test_a_step_teaches_once_and_moves_the_queue_once(tiny_space, monkeypatch, soft_targets):
+    model = build_moco(tiny_space, soft_targets=soft_targets)
     optim_wrapper = sgd(model)
     backbone, neck, arch = [], [], []
     model.teacher['backbone'].register_forward_hook(lambda *_: backbone.append(model.teacher['backbone'].arch))
@@ -88,21 +91,29 @@ def test_the_order_of_a_step(model, monkeypatch):
     assert order == ['update_teacher', 'teach', *['loss', 'backward'] * 3, 'step', 'finish_step']
 
 
-@pytest.mark.parametrize('sandwich', ['random+random+max', 'min+random+max', 'max'])
-def test_the_gradient_is_the_sum_over_the_archs(model, sandwich):
+@pytest.mark.parametrize('sandwich, weights', [
+    ('random+random+max', {}),
+    ('min+random+max', {}),
+    ('max', {}),
+    ('random+random+max', dict(random_1=0.5, max=2.5)),
+])
+def test_the_gradient_is_the_sum_over_the_archs(model, sandwich, weights):
     """Each arch's gradient is computed by a static network of plain layers."""
     before = copy.deepcopy(model)
     optim_wrapper = sgd(model)
     gradients = record_gradients(model, optim_wrapper)
-    log, = train(model, optim_wrapper, sandwich=sandwich)
+    log, = train(model, optim_wrapper, sandwich=sandwich, weights=weights)
     before.update_teacher()
     student_view, teacher_view = normalised(batch(4)['inputs'])
     keys = teacher_keys(before, teacher_view)
     losses, separate = zip(*(reference_gradient(before, arch, student_view, keys, before.queue)
                              for arch in model.sandwich.values()), strict=True)
-    assert_gradients_close(gradients[0], total(separate))
+    shares = [weights.get(name, 1.) for name in model.sandwich]
+    scaled = [{name: share * value for name, value in each.items()} for share, each in zip(shares, separate, strict=True)]
+    assert_gradients_close(gradients[0], total(scaled))
     assert list(log) == ['loss', *(f'loss_{name}' for name in model.sandwich)]
-    assert [value.item() for value in log.values()] == pytest.approx([sum(losses), *losses], rel=1e-5)
+    summed = sum(share * loss for share, loss in zip(shares, losses, strict=True))
+    assert [value.item() for value in log.values()] == pytest.approx([summed, *losses], rel=1e-5)
     assert not any(value.requires_grad for value in log.values())
 
 
@@ -311,12 +322,41 @@ def test_the_student_is_fed_at_every_arch_by_one_neck(model):
     (dict(teacher='min'), "teacher is 'min'"),
     (dict(queue_len=0), 'queue_len is 0'),
     (dict(bn_splits=0), 'bn_splits is 0'),
+    (dict(drop_path=1.), 'drop_path is 1.0'),
+    (dict(drop_path=0.1, backbone=dict(type='gaia_ssl.DynamicResNet', with_cp=True)), 'leave drop_path or with_cp out'),
+    (dict(soft_targets=1.5), 'soft_targets is 1.5'),
+    (dict(type='gaia_ssl.SupernetReSSL', soft_targets=0.5), 'targets of ReSSL are soft'),
 ])
 def test_bad_settings_are_user_errors(tiny_space, settings, match):
     config = dict(type='gaia_ssl.SupernetMoCo', neck=NECK, head=HEAD, feat_dim=8,
                   backbone=dict(type='gaia_ssl.DynamicResNet', space=tiny_space))
     with pytest.raises(UserError, match=match):
         MODELS.build({**config, **settings})
+
+
+@pytest.mark.parametrize('method', ['SupernetMoCo', 'SupernetBYOL'])
+def test_paths_are_dropped_of_the_max_archs_student_alone(tiny_space, method):
+    kept, dropped, again = (build_supernet(method, tiny_space, drop_path=rate) for rate in (0., 0.5, 0.5))
+    for first, share in ((0, 1), (1, 0)):  # the weights are other ones after the first step
+        logs = [train(model, sgd(model), first=first)[0] for model in (kept, dropped, again)]
+        assert all(torch.equal(logs[1][name], logs[2][name]) for name in logs[1])  # keyed by the iteration
+        assert sum(torch.equal(logs[0][f'loss_{name}'], logs[1][f'loss_{name}']) for name in kept.sandwich) == 2 * share
+    assert not any(module.drop_path for module in dropped.modules() if isinstance(module, Bottleneck))
+
+
+def test_more_paths_are_dropped_the_deeper(tiny_space):
+    """Of the last block half; the first one keeps all; what is kept grows so that the mean stays."""
+    backbone = build_moco(tiny_space).backbone
+    branch = torch.ones(20_000, 2, 1, 1)
+    blocks = [block for layer in backbone.layers for block in layer]
+    with backbone.dropped_paths(0.5, torch.Generator().manual_seed(0)):
+        assert blocks[0].drop_path is None
+        outputs = [block.drop_path(branch)[:, :, 0, 0] for block in blocks[1:]]
+    for index, output in enumerate(outputs, start=1):
+        rate = 0.5 * index / 8
+        assert float((output == 0).float().mean()) == pytest.approx(rate, abs=0.015)
+        assert output.mean().item() == pytest.approx(1, abs=0.03)
+        assert torch.equal(output[:, 0], output[:, 1])
 
 
 def test_a_plain_optim_wrapper_is_enough(model):
