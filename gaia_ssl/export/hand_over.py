@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import shutil
 from collections.abc import Callable, Sequence
 
 import torch
@@ -16,6 +17,7 @@ from gaia_ssl.datasets.center_crops import CenterCrops
 from gaia_ssl.datasets.fingerprint import images_fingerprint
 from gaia_ssl.errors import UserError
 from gaia_ssl.evaluation import calibrate_bn
+from gaia_ssl.export import backbone
 from gaia_ssl.export.calibration_files import choose_files, set_patterns
 from gaia_ssl.export.formats import FORMATS, write_formats
 from gaia_ssl.export.into_config import PREFIX, IntoConfig
@@ -32,6 +34,8 @@ from gaia_ssl.terminal import say
 
 BACKBONE = 'backbone.pth'
 CARD = 'README.md'
+MODULE = 'backbone.py'
+"""For code without OpenMMLab: :mod:`gaia_ssl.export.backbone` as it is; what differs is in the file of weights."""
 
 
 def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLike, resolution: int | None = None,
@@ -45,8 +49,8 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
         checkpoint: A supernet's checkpoint.
         arch: The subnet, on the space's grid or not.
         images: Folder of images for the calibration.
-        out: Folder to write into: ``backbone.pth``, a file a format, a config a task, and ``README.md``. An earlier export
-            in it is replaced whole.
+        out: Folder to write into: ``backbone.pth``, ``backbone.py``, a file a format, a config a task, and ``README.md``.
+            An earlier export in it is replaced whole.
         resolution: Side of the images in pixels, for the calibration and the configs of classification; default that
             of the training, or where it is not known 224, or 32 for a backbone with the 3x3 stem.
         batch_size: Images a batch of the calibration.
@@ -118,6 +122,7 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
         write_formats(subnet, new, formats, resolution, meta, probe, report)
         for name, config in configs.items():
             write_config(config, new / f'{name}.py', beside=path)
+        shutil.copyfile(backbone.__file__, new / MODULE)
         (new / CARD).write_text(model_card(meta, winner, [*tasks, *into]), encoding='utf-8')
         _replace_export(path.parent, new)
     return path
@@ -153,5 +158,5 @@ def check_out(out: str | os.PathLike, overwrite: bool, checkpoint: str | os.Path
 
 def _files_of_an_export(folder: pathlib.Path) -> list[pathlib.Path]:
     """Those in ``folder`` with a name that an export writes, ``backbone.pth`` last: what lies beside it is an export's."""
-    names = (CARD, *(f'{name}{size}.py' for name in TASKS for size in ('', '_small')), *FORMATS.values(), BACKBONE)
+    names = (CARD, MODULE, *(f'{name}{size}.py' for name in TASKS for size in ('', '_small')), *FORMATS.values(), BACKBONE)
     return [*sorted(folder.glob(f'{PREFIX}*.py')), *(folder / name for name in names if (folder / name).is_file())]

@@ -33,6 +33,8 @@ mmdet, mmseg or mmpretrain, without `custom_imports`:
 backbone=dict(type='gaia_ssl.SubnetResNet', arch='{arch}', stem_kernel={stem_kernel},
               init_cfg=dict(type='Pretrained', checkpoint='backbone.pth'))
 ```
+
+In code of your own, with torch alone: `from backbone import load`, and what `backbone.py` says at its top.
 """
 
 _TASK = """
