@@ -18,6 +18,7 @@ from gaia_ssl.mim_folder import mim_folder
 PROGRAM = 'gaia-ssl'
 COMMANDS = {
     'quickstart': 'quickstart',
+    'pixels': 'measure_pixels',
     'train': 'train',
     'search': 'search',
     'export': 'export',

@@ -13,8 +13,9 @@
 Images are ``(N, channels, height, width)`` of numbers from 0 to 1, three channels in the order RGB, as the ``ToTensor`` of
 torchvision gives them; ``net.resolution`` is the side in pixels that it was made for. ``net.mean`` and ``net.std`` are what
 ``torchvision.transforms.Normalize`` takes where ``net.order`` is RGB; for BGR turn the channels round first, as ``normalise``
-does. Key names are torchvision's. What is trained here goes back into a toolbox of OpenMMLab: save ``classifier.state_dict()``
-and say ``init_cfg=dict(type='Pretrained', checkpoint=FILE, prefix='0.')``.
+does. Of images of other channels or bits, ``net.pixel_range`` has the numbers of each channel that become 0 (``low``) and 1
+(``high``); what lies outside is cut off. Key names are torchvision's. What is trained here goes back into a toolbox of
+OpenMMLab: save ``classifier.state_dict()`` and say ``init_cfg=dict(type='Pretrained', checkpoint=FILE, prefix='0.')``.
 """
 
 import json
@@ -52,7 +53,8 @@ class Backbone(nn.Module):
         self.channels = [4 * width for width in widths]
         self.num_features, self.resolution = self.channels[-1], meta['resolution']
         self.mean, self.std = ([value / 255 for value in meta[name]] for name in ('mean', 'std'))
-        self.order = 'RGB' if meta['to_rgb'] else 'BGR'
+        self.order = 'RGB' if meta['to_rgb'] or 'pixel_range' in meta else 'BGR'
+        self.pixel_range = meta.get('pixel_range')
         inputs, large = int(stem), meta['stem_kernel'] == 7
         self.conv1 = nn.Conv2d(len(self.mean), inputs, 7 if large else 3, 2 if large else 1, 3 if large else 1, bias=False)
         self.bn1, self.relu = nn.BatchNorm2d(inputs), nn.ReLU(inplace=True)
@@ -65,7 +67,7 @@ class Backbone(nn.Module):
 
     def normalise(self, images: torch.Tensor) -> torch.Tensor:
         """Images from 0 to 1 as the network takes them."""
-        images = images.flip(1) if self.order == 'BGR' and images.size(1) == 3 else images
+        images = images.flip(1) if self.order == 'BGR' else images
         mean, std = (images.new_tensor(values).view(-1, 1, 1) for values in (self.mean, self.std))
         return (images - mean) / std
 
@@ -88,7 +90,8 @@ def load(path: str | pathlib.Path | None = None) -> Backbone:
         from safetensors import safe_open
         with safe_open(path, 'pt') as file:
             texts, state = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}
-        meta = {name: json.loads(texts[name]) for name in ('stem_kernel', 'resolution', 'mean', 'std', 'to_rgb')}
+        names = ('stem_kernel', 'resolution', 'mean', 'std', 'to_rgb', 'pixel_range')
+        meta = {name: json.loads(texts[name]) for name in names if name in texts}
         meta['arch'] = texts['arch']
     else:
         content = torch.load(path, map_location='cpu', weights_only=True)

@@ -29,6 +29,7 @@ from gaia_ssl.file_choice import ALL_FILES, FileChoice
 from gaia_ssl.files import scratch_folder
 from gaia_ssl.models import extract_subnet
 from gaia_ssl.models.supernet_meta import read_supernet_meta, student_backbone, trained_resolution
+from gaia_ssl.pixel_range import PixelRange
 from gaia_ssl.space import Arch
 from gaia_ssl.terminal import say
 
@@ -78,9 +79,12 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
     subnet = extract_subnet(supernet, arch)
     path = pathlib.Path(out).resolve() / BACKBONE
     normalisation = {name: supernet_meta[name] for name in ('mean', 'std', 'to_rgb')}
+    pixel_range = PixelRange.of(supernet_meta.get('pixel_range'))
     if resolution is None:
         resolution = trained_resolution(supernet_meta)
     described = dict(arch=str(arch), stem_kernel=supernet.stem_kernel, resolution=resolution, **normalisation)
+    if pixel_range is not None:
+        described['pixel_range'] = pixel_range.arguments()
     wanted: list[PreparedTask | IntoConfig] = [*tasks, *into]
     configs = {each.name: each.fill(path, described) for each in wanted}  # before long work starts: they may not fit
 
@@ -90,7 +94,8 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
         if task.data.images == images:
             set_patterns(configs[task.name], choice)
     crops = CenterCrops(images, **normalisation, resolution=resolution, batch_size=batch_size, max_images=max_images,
-                        names=names, choice=choice, max_unreadable=max_unreadable, device=get_device(), report=report)
+                        names=names, choice=choice, pixel_range=pixel_range, max_unreadable=max_unreadable, device=get_device(),
+                        report=report)
     report(f'calibrating batch norm on {len(crops.indices)} images of {images}')
     calibrate_bn(subnet.to(crops.device), crops)
     subnet.cpu()
@@ -106,8 +111,8 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
         **described,
         space=supernet_meta['space'].to_dict(),
         method=supernet_meta['method'],
-        flops=arch.flops(resolution, supernet.stem_kernel),
-        params=arch.params(supernet.stem_kernel),
+        flops=arch.flops(resolution, supernet.stem_kernel, supernet.in_channels),
+        params=arch.params(supernet.stem_kernel, in_channels=supernet.in_channels),
         source=pathlib.Path(checkpoint).name,
         source_sha256=file_hash(checkpoint),
         calibration=dict(images=len(crops.indices), batch_size=batch_size, resolution=resolution,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import torch
 from mmpretrain.models import SelfSupDataPreprocessor
 from torch import Tensor
 
@@ -17,12 +19,18 @@ class ViewPreprocessor(SelfSupDataPreprocessor):
     It copies without waiting, and changes the channels' order by a flip, where an index would first have to get there.
 
     Args:
-        mean, std, to_rgb, …: As in mmpretrain.
+        mean, std: One number a channel, for images of any number of channels; or neither.
+        to_rgb, …: As in mmpretrain.
         non_blocking: Copy without waiting; takes effect from the pinned memory of a loader.
     """
 
-    def __init__(self, *args: Any, non_blocking: bool = True, **kwargs: Any) -> None:
-        super().__init__(*args, non_blocking=non_blocking, **kwargs)
+    def __init__(self, mean: Sequence[float] | None = None, std: Sequence[float] | None = None, non_blocking: bool = True,
+                 **kwargs: Any) -> None:
+        super().__init__(non_blocking=non_blocking, **kwargs)
+        if mean is not None and std is not None:  # for mmengine, images have one channel or three
+            self._enable_normalize = True
+            for name, values in (('mean', mean), ('std', std)):
+                self.register_buffer(name, torch.tensor(values, dtype=torch.float32).view(-1, 1, 1), persistent=False)
 
     def forward(self, data: dict, training: bool = False) -> dict[str, Any]:
         """Normalised ``inputs``, one batch ``(N, 3, H, W)`` or a list of them as in ``data``, and the ``data_samples``."""
