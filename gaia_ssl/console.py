@@ -18,7 +18,6 @@ from gaia_ssl.mim_folder import mim_folder
 PROGRAM = 'gaia-ssl'
 COMMANDS = {
     'quickstart': 'quickstart',
-    'pixels': 'measure_pixels',
     'train': 'train',
     'search': 'search',
     'export': 'export',
@@ -27,6 +26,7 @@ COMMANDS = {
     'rank': 'rank_correlation',
     'domains': 'compare_domains',
     'latency': 'measure_latency',
+    'pixels': 'measure_pixels',
     'split': 'draw_split',
     'convert': 'convert_reference',
     'demo': 'make_demo_data',

@@ -71,7 +71,8 @@ def _read_tiff(path: str) -> np.ndarray:
             pixels = np.moveaxis(series.asarray(), sides, (0, 1))
             return pixels.reshape(*pixels.shape[:2], -1)
         except ValueError as error:
-            read, pages = cv2.imreadmulti(path, flags=cv2.IMREAD_UNCHANGED) if 'imagecodecs' in str(error) else (False, ())
+            lacks_decoder = str(error).startswith('<COMPRESSION')
+            read, pages = cv2.imreadmulti(path, flags=cv2.IMREAD_UNCHANGED) if lacks_decoder else (False, ())
             if not read:
                 raise
     images = [_in_rgb(page) for page in pages]
