@@ -79,7 +79,8 @@ def test_from_measuring_to_mmpretrain(tool, data, tmp_path, capfd):
     assert exported['pixel_range'] == measured['pixel_range'] and net.in_channels == CHANNELS
     assert f'{CHANNELS} channels, of which' in (folder / 'README.md').read_text()
 
-    assert tool('evaluate', folder / 'backbone.pth', '--data', data, '-k', 3, '--workers', 0, '--work-dir', tmp_path / 'judged') is None
+    assert tool('evaluate', folder / 'backbone.pth', '--data', data, '-k', 3, '--workers', 0, '--work-dir',
+                tmp_path / 'judged') is None
 
     images = CenterCrops(str(data / 'val'), exported['mean'], exported['std'], False, 32,
                          pixel_range=PixelRange.of(exported['pixel_range']), report=lambda line: None)
