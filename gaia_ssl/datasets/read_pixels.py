@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 
 import cv2
@@ -14,6 +15,8 @@ from gaia_ssl.datasets.image_limits import MAX_PIXELS, MAX_RATIO
 
 _TIFF = ('.tif', '.tiff')
 _PILLOW = ('.gif', '.tga')
+MAX_VALUES = 4 * MAX_PIXELS
+"""Of all pages of a TIFF."""
 
 
 def read_pixels(path: str, channels: int | None = None) -> np.ndarray:
@@ -67,6 +70,8 @@ def _read_tiff(path: str) -> np.ndarray:
         series = file.series[0]
         sides = [series.axes.index(name) for name in 'YX']
         _check_size(*(series.shape[side] for side in sides))
+        if (values := math.prod(series.shape)) > MAX_VALUES:
+            raise OSError(f'has {values:,} numbers, more than {MAX_VALUES:,}')
         try:
             pixels = np.moveaxis(series.asarray(), sides, (0, 1))
             return pixels.reshape(*pixels.shape[:2], -1)
