@@ -26,6 +26,7 @@ COMMANDS = {
     'rank': 'rank_correlation',
     'domains': 'compare_domains',
     'latency': 'measure_latency',
+    'pixels': 'measure_pixels',
     'split': 'draw_split',
     'convert': 'convert_reference',
     'demo': 'make_demo_data',

@@ -43,7 +43,8 @@ MODELS = _child('model', mm.MODELS, 'gaia_ssl.models.backbones', 'gaia_ssl.model
                 'gaia_ssl.models.algorithms')
 MODEL_WRAPPERS = _child('model_wrapper', mm.MODEL_WRAPPERS, 'gaia_ssl.models.algorithms')
 DATASETS = _child('dataset', mm.DATASETS, 'gaia_ssl.datasets')
-TRANSFORMS = _child('transform', mm.TRANSFORMS, 'gaia_ssl.datasets.map_label')
+TRANSFORMS = _child('transform', mm.TRANSFORMS, 'gaia_ssl.datasets.map_label', 'gaia_ssl.datasets.load_channels',
+                    'gaia_ssl.datasets.channel_transforms')
 DATA_SAMPLERS = _child('data sampler', mm.DATA_SAMPLERS, 'gaia_ssl.datasets')
 HOOKS = _child('hook', mm.HOOKS, 'gaia_ssl.engine')
 LOOPS = _child('loop', mm.LOOPS, 'gaia_ssl.engine')

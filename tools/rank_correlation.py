@@ -31,7 +31,8 @@ from gaia_ssl.evaluation.rivals import RIVAL_FILES, RIVAL_IMAGES, RIVALS, score_
 from gaia_ssl.evaluation.subnet_scores import RANK_ME, SCORES, SubnetJudge
 from gaia_ssl.files import claim_folder
 from gaia_ssl.models import SubnetResNet, extract_subnet
-from gaia_ssl.models.supernet_meta import read_supernet_meta, student_backbone
+from gaia_ssl.models.supernet_meta import in_channels_of, read_supernet_meta, student_backbone
+from gaia_ssl.pixel_range import PixelRange
 from gaia_ssl.search.outcome import read_found
 from gaia_ssl.search.rank_plots import plot_scores
 from gaia_ssl.search.ranking import read_ranking
@@ -65,8 +66,8 @@ def main() -> None:
     claim_folder(folder, *RESULTS, resume=arguments.resume, overwrite=arguments.overwrite)
 
     if ranking is None:
-        settings = dict(archs=sorted(map(str, archs)), group_edges=space_groups(config, space, meta['stem_kernel']).edges,
-                        budgets=None, latency_table=None)
+        settings = dict(archs=sorted(map(str, archs)), budgets=None, latency_table=None,
+                        group_edges=space_groups(config, space, meta['stem_kernel'], in_channels_of(meta)).edges)
         if arguments.num_images is not None:
             settings['num_images'] = arguments.num_images
         ranking = search(config, arguments, folder, settings)
@@ -187,9 +188,9 @@ def candidates_of(ranking: pd.DataFrame | None, config: Config, meta: dict) -> t
     if ranking is not None:
         ranking = ranking.assign(arch=list(map(Arch.parse, ranking['arch']))).sort_values('arch')
         return ranking['arch'].tolist(), ranking['group']
-    space, stem_kernel = meta['space'], meta['stem_kernel']
-    costs = space.costs(config.test_cfg.get('resolution', 224), stem_kernel)
-    return space, space_groups(config, space, stem_kernel).assign(costs['flops'])
+    space, stem = meta['space'], (meta['stem_kernel'], in_channels_of(meta))
+    costs = space.costs(config.test_cfg.get('resolution', 224), *stem)
+    return space, space_groups(config, space, *stem).assign(costs['flops'])
 
 
 def choose_archs(own: pd.DataFrame | None, ranking: pd.DataFrame | None, config: Config | None, meta: dict | None,
@@ -226,7 +227,7 @@ def labelled(arguments: argparse.Namespace, meta: dict, config: Config, split: s
     return CenterCrops(str(Path(arguments.data, split)), meta['mean'], meta['std'], meta['to_rgb'],
                        config.test_cfg.get('resolution', 224), arguments.batch_size, max_images, with_label=True,
                        device='cuda' if torch.cuda.is_available() else 'cpu', num_workers=arguments.workers,
-                       choice=cli.file_choice(arguments))
+                       choice=cli.file_choice(arguments), pixel_range=PixelRange.of(meta.get('pixel_range')))
 
 
 if __name__ == '__main__':

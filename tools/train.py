@@ -14,10 +14,12 @@ from torch.cuda import is_available as has_cuda
 
 from gaia_ssl import cli
 from gaia_ssl.checkpoint import latest_checkpoint, load_checkpoint
+from gaia_ssl.datasets.measure_pixels import Pixels
 from gaia_ssl.engine.auto_settings import count_images, fill_auto, leaves_to_data
 from gaia_ssl.engine.build_runner import build_runner
 from gaia_ssl.engine.device_views import make_views_on_device
 from gaia_ssl.engine.hooks.sandwich_sampler_hook import check_training
+from gaia_ssl.engine.pixels import set_pixels
 from gaia_ssl.engine.resume import check_resume, check_resumed_run
 from gaia_ssl.engine.start import check_load_from, set_start
 from gaia_ssl.errors import UserError
@@ -37,6 +39,8 @@ def main() -> None:
                         help='start from a pretrained ResNet: a checkpoint, torchvision://resnet50, or an address')
     parser.add_argument('--amp', action='store_true', help='mixed precision: bfloat16, or float16 on a GPU without it')
     parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate to the total batch size')
+    parser.add_argument('--pixels', metavar='FILE',
+                        help='images of any number of channels and bits, as gaia-ssl pixels measured them into FILE')
     cli.add_data_argument(parser)
     cli.add_files_arguments(parser)
     cli.add_resolution_argument(parser)
@@ -47,6 +51,7 @@ def main() -> None:
         raise UserError('--start and --resume: a resumed run has its weights already; leave one out')
     config = cli.load_config(arguments)
     cli.set_images(config, 'train_dataloader', arguments, arguments.data)
+    set_pixels(config, Pixels.read(arguments.pixels) if arguments.pixels else None)
     if config.get('resume') and not arguments.resume:
         arguments.resume = config.get('load_from') or 'auto'
     earlier = dict(resume=bool(arguments.resume), overwrite=arguments.overwrite)

@@ -43,7 +43,7 @@ def run(main: Callable[[], None], advice: str = 'nothing was written') -> None:
     raise_on_sigterm(advice)
     opencv: Any = cv2  # its types differ with its version
     decoders = opencv if hasattr(cv2, 'setLogLevel') else opencv.utils.logging
-    decoders.setLogLevel(2)  # errors only: unreadable images are reported by their paths
+    decoders.setLogLevel(1)  # not even errors: unreadable images are reported by their paths
     for handler in MMLogger.get_current_instance().handlers:  # for who logs without a Runner
         handler.addFilter(worth_showing)
     try:

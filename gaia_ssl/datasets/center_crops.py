@@ -5,22 +5,25 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from gaia_ssl.datasets.batches import evenly_spaced, in_batches
+from gaia_ssl.datasets.channel_pipeline import set_pixel_range
 from gaia_ssl.datasets.image_folder import ImageFolder
 from gaia_ssl.datasets.resolution import short_edge
 from gaia_ssl.datasets.unreadable import UnreadableImages
 from gaia_ssl.errors import UserError
 from gaia_ssl.file_choice import ALL_FILES, FileChoice
+from gaia_ssl.pixel_range import PixelRange
 from gaia_ssl.progress import Progress
 from gaia_ssl.terminal import say
 
 
-def center_crop_pipeline(resolution: int) -> list[dict]:
+def center_crop_pipeline(resolution: int) -> list[dict[str, Any]]:
     """mmpretrain's usual evaluation pipeline: short edge to 8/7 of ``resolution``, then its central square.
 
     As in the exported configs and in training, Pillow resizes, which averages over what it leaves out.
@@ -41,7 +44,7 @@ def check_sizes(resolution: int | None, batch_size: int | None, max_images: int 
 
 @dataclasses.dataclass
 class CenterCrops:
-    """Iterable over normalised batches ``(N, 3, resolution, resolution)`` of a folder; :attr:`labels` as classes if asked.
+    """Iterable over normalised batches ``(N, channels, resolution, resolution)`` of a folder; :attr:`labels` if asked.
 
     Args:
         folder: Images in any tree, or a folder a class for ``with_label``.
@@ -52,8 +55,10 @@ class CenterCrops:
         with_label: Whether each folder directly below is a class.
         names: Take only files of these names, with or without suffix; None takes all.
         choice: Which files of the folder to take.
+        pixel_range: That of the images, as a supernet's checkpoint states it; None for 8 bits and three colours.
         max_unreadable: The share of unreadable images above which iteration ends in a UserError.
-        keep: Keep the images in memory once they are read, at one byte a value: 150 KB each at 224 px.
+        keep: Keep the images in memory once they are read, at one byte a value: 150 KB each at 224 px (with a
+            ``pixel_range`` four bytes).
         device: Where the batches go.
         num_workers: Processes that read images.
         report: Where it is told which images there are, progress, and unreadable paths.
@@ -73,6 +78,7 @@ class CenterCrops:
     with_label: bool = False
     names: frozenset[str] | None = None
     choice: FileChoice = ALL_FILES
+    pixel_range: PixelRange | None = None
     max_unreadable: float = 0.01
     keep: bool = False
     device: str = 'cpu'
@@ -82,8 +88,9 @@ class CenterCrops:
 
     def __post_init__(self) -> None:
         check_sizes(self.resolution, self.batch_size, self.max_images)
-        self.dataset = ImageFolder(self.folder, with_label=self.with_label, pipeline=center_crop_pipeline(self.resolution),
-                                   **self.choice.arguments())
+        settings: dict[str, Any] = dict(pipeline=center_crop_pipeline(self.resolution), **self.choice.arguments())
+        set_pixel_range(settings, self.pixel_range)
+        self.dataset = ImageFolder(self.folder, with_label=self.with_label, **settings)
         for line in self.dataset.described if self.announce else ():
             self.report(line)
         chosen = [index for index in range(len(self.dataset)) if self._is_asked_for(index)]
@@ -127,7 +134,7 @@ class CenterCrops:
             yield ((images.flip(1) if self.to_rgb else images).float() - mean) / std
 
     def _read(self) -> Iterator[Tensor]:
-        """Batches as the files hold them: BGR, one byte a value."""
+        """Batches before they are normalised: BGR, one byte a value, or as the ``pixel_range`` scales them."""
         unreadable = UnreadableImages(self.max_unreadable, total=len(self.indices))
         progress = Progress(len(self.indices), 'images', self.report)
         read = []

@@ -18,7 +18,9 @@ from PIL import Image
 
 from gaia_ssl.datasets.classes import check_classes, class_folders
 from gaia_ssl.datasets.image_files import describe_images, describe_masks, find_images
-from gaia_ssl.datasets.image_limits import depth_warning, too_large
+from gaia_ssl.datasets.image_limits import too_large
+from gaia_ssl.datasets.load_channels import LoadChannels
+from gaia_ssl.datasets.pixel_depth import depth_warning
 from gaia_ssl.errors import UserError
 from gaia_ssl.file_choice import FileChoice
 from gaia_ssl.registry import DATASETS
@@ -101,7 +103,8 @@ class ImageFolder(CustomDataset):
         paths = [path for path, _ in samples]
         full = [osp.join(self.img_prefix, path) for path in paths]
         self.described.insert(0, describe_images(paths, self.ann_file or osp.normpath(self.img_prefix)))
-        self.described += filter(None, (describe_masks(paths), depth_warning(full)))
+        loads_any = any(isinstance(each, LoadChannels) for each in self.pipeline.transforms)
+        self.described += filter(None, (describe_masks(paths), '' if loads_any else depth_warning(full)))
         return [dict(img_path=path, gt_label=label) if self.with_label else dict(img_path=path)
                 for path, (_, label) in zip(full, samples, strict=True)]
 

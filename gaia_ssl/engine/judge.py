@@ -29,6 +29,7 @@ from gaia_ssl.export.calibration_files import set_patterns
 from gaia_ssl.export.schedule import scale_schedule
 from gaia_ssl.file_choice import FileChoice
 from gaia_ssl.models.supernet_meta import trained_resolution
+from gaia_ssl.pixel_range import PixelRange
 from gaia_ssl.space import Arch
 from gaia_ssl.terminal import say
 
@@ -176,7 +177,8 @@ class Judge:
     def _crops(self, folder: str, **kwargs: Any) -> CenterCrops:
         return CenterCrops(folder, self.meta['mean'], self.meta['std'], self.meta['to_rgb'], self.resolution,
                            max_unreadable=self.settings.max_unreadable, device=get_device(), num_workers=self._workers,
-                           choice=self._choice, report=self._report, **kwargs)
+                           choice=self._choice, pixel_range=PixelRange.of(self.meta.get('pixel_range')), report=self._report,
+                           **kwargs)
 
     @functools.cached_property
     def _fingerprints(self) -> dict[str, str]:

@@ -30,10 +30,10 @@ def check_search_config(config: Config, path: str) -> None:
         raise UserError(f'{path}: not a search config (test_cfg has no TaskAwareSearchLoop); see configs/search')
 
 
-def space_groups(config: Config, space: ArchSpace, stem_kernel: int) -> FlopsGroups:
+def space_groups(config: Config, space: ArchSpace, stem_kernel: int, in_channels: int) -> FlopsGroups:
     """The config's budget groups, or those that a search of the whole space would have by default."""
     edges, resolution = config.test_cfg.get('group_edges'), config.test_cfg.get('resolution', 224)
-    return FlopsGroups(tuple(edges)) if edges else FlopsGroups.of(space.costs(resolution, stem_kernel)['flops'])
+    return FlopsGroups(tuple(edges)) if edges else FlopsGroups.of(space.costs(resolution, stem_kernel, in_channels)['flops'])
 
 
 def run_search(config: Config, checkpoint: str, folder: str | os.PathLike, tasks: Sequence[str],

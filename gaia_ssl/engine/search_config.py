@@ -9,10 +9,12 @@ from mmengine.config import Config
 from torch import Tensor
 
 from gaia_ssl.checkpoint import load_checkpoint
+from gaia_ssl.datasets.measure_pixels import Pixels
+from gaia_ssl.engine.pixels import set_pixels
 from gaia_ssl.engine.resolution import set_config_resolution
 from gaia_ssl.errors import UserError
 from gaia_ssl.mim_folder import mim_folder
-from gaia_ssl.models.supernet_meta import check_supernet, trained_resolution
+from gaia_ssl.models.supernet_meta import check_supernet, in_channels_of, trained_resolution
 
 SMALL = 1e9
 """Multiply-adds of a supernet below which its search is a small one."""
@@ -42,7 +44,7 @@ def config_of_checkpoint(path: str, tasks: Sequence[str]) -> Config:
     meta = check_supernet(checkpoint, path)
     space, stem_kernel = meta['space'], meta['stem_kernel']
     resolution = trained_resolution(meta)
-    size = '_small' if space.max.flops(resolution, stem_kernel) < SMALL else ''
+    size = '_small' if space.max.flops(resolution, stem_kernel, in_channels_of(meta)) < SMALL else ''
     configs = mim_folder('configs')
     config = Config.fromfile(configs / 'search' / f'{_NAMES[tasks[0]]}{size}.py')
     if meta['method'] not in _METHODS:
@@ -61,6 +63,7 @@ def config_of_checkpoint(path: str, tasks: Sequence[str]) -> Config:
     config.test_cfg.update(tasks=list(tasks))
     config.test_cfg.pop('group_edges', None)  # of another space
     set_config_resolution(config, resolution, 'test_dataloader')
+    set_pixels(config, Pixels.of(meta) if 'pixel_range' in meta else None)
     return config
 
 

@@ -54,7 +54,7 @@ def set_start(config: Config, start: str | None = None, checkpoint: dict[str, An
         return
     if backbone.space == AUTO:
         backbone.space = ArchSpace.inside(pretrained.arch).to_dict()
-    check_start(pretrained, ArchSpace.read(backbone.space).max, backbone.get('stem_kernel', 7), backbone.get('in_channels', 3))
+    check_start(pretrained, ArchSpace.read(backbone.space).max, backbone.get('stem_kernel', 7))
 
 
 def check_load_from(model: nn.Module, checkpoint: dict[str, Any], path: str) -> None:

@@ -31,14 +31,14 @@ class UnitScoring:
         model: The supernet.
         evaluators: One a thread.
         batches: Of the search.
-        input_size: What FLOPs are counted at: resolution and stem.
+        input_size: What FLOPs are counted at: resolution, stem and channels of the images.
         logger: Told of the progress and of unreadable images.
         max_unreadable: The share of unreadable images above which scoring stops.
         on_estimate: Told how many seconds a share of the work will take.
     """
 
     def __init__(self, model: Supernet, evaluators: Sequence[PrefixEvaluator], batches: ImageBatches,
-                 input_size: tuple[int, int], logger: logging.Logger, max_unreadable: float,
+                 input_size: tuple[int, int, int], logger: logging.Logger, max_unreadable: float,
                  on_estimate: Callable[[float], None]) -> None:
         self._model, self._evaluators, self._batches, self._input_size = model, evaluators, batches, input_size
         self._logger, self._on_estimate = logger, on_estimate

@@ -40,6 +40,8 @@ def cached_features(net: nn.Module, images: CenterCrops, fingerprint: str, folde
         folder: Files are named by the hash of weights, images, and how they are shown.
     """
     shown = [images.resolution, list(images.mean), list(images.std), images.to_rgb]
+    if images.pixel_range is not None:
+        shown.append(images.pixel_range.arguments())
     key = hashlib.sha256(json.dumps([weights_hash(net), fingerprint, shown]).encode()).hexdigest()
     path = pathlib.Path(folder) / f'{key}.npy'
     if path.is_file():

@@ -8,7 +8,7 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
-from gaia_ssl.errors import UserError
+from gaia_ssl.models.supernet_meta import in_channels_of
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
@@ -22,6 +22,8 @@ def backbone_config(checkpoint: str | os.PathLike, meta: dict, **settings: Any) 
         settings: Further arguments of :class:`gaia_ssl.models.SubnetResNet`, e.g. ``out_indices``, ``norm_cfg``.
     """
     settings = {name: value for name, value in settings.items() if name not in ('type', 'arch', 'stem_kernel', 'init_cfg')}
+    if 'pixel_range' in meta:
+        settings['in_channels'] = in_channels_of(meta)
     return dict(
         type='gaia_ssl.SubnetResNet',
         arch=meta['arch'],
@@ -33,17 +35,6 @@ def backbone_config(checkpoint: str | os.PathLike, meta: dict, **settings: Any) 
 def pretrained(checkpoint: str | os.PathLike) -> dict:
     """The ``init_cfg`` that loads an exported ``backbone.pth``."""
     return dict(type='Pretrained', checkpoint=os.path.abspath(checkpoint))
-
-
-def check_strides(meta: dict) -> None:
-    """Detectors and segmentors take a backbone whose C2 has stride 4.
-
-    Raises:
-        UserError: If its stem is that for small images.
-    """
-    if meta['stem_kernel'] != 7:
-        raise UserError(f"the backbone {meta['arch']} has the 3x3 stem for images of about 32 px, whose features have other "
-                        'strides than detectors and segmentors take; train a supernet with stem_kernel=7')
 
 
 def datasets_of(config: Config, loader: str) -> Iterator[ConfigDict]:

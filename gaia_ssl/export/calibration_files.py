@@ -8,8 +8,8 @@ from typing import Any
 
 from mmengine.config import Config
 
+from gaia_ssl.datasets.channel_pipeline import CHANNEL_EXTENSIONS
 from gaia_ssl.datasets.image_files import find_images
-from gaia_ssl.datasets.image_folder import EXTENSIONS
 from gaia_ssl.export.backbone_config import LOADERS
 from gaia_ssl.file_choice import ALL_FILES, FileChoice
 
@@ -35,7 +35,7 @@ def choose_files(given: FileChoice, recorded: Mapping[str, Any] | None, by: str,
     patterns = earlier.patterns
     if not patterns:
         return patterns
-    if not find_images(images, EXTENSIONS, patterns).paths:
+    if not find_images(images, CHANNEL_EXTENSIONS, patterns).paths:
         report(f'note: {by} took {patterns}, which leaves no image in {images}; batch norm is calibrated on all of them')
         return ALL_FILES
     report(f"{patterns}, as in {by}; --include '*' takes all")

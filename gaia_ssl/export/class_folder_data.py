@@ -8,6 +8,7 @@ import pathlib
 from mmengine.config import Config
 
 from gaia_ssl.datasets import ImageFolder
+from gaia_ssl.datasets.channel_pipeline import CHANNEL_EXTENSIONS
 from gaia_ssl.datasets.classes import common_classes
 from gaia_ssl.errors import UserError
 from gaia_ssl.export.task_data import Report, TaskData, find_root
@@ -25,7 +26,7 @@ def read_class_folders(config: Config, folder: str, report: Report = say) -> Tas
     train, val = (config[loader].dataset for loader in ('train_dataloader', 'val_dataloader'))
     classes = common_classes(root / train.data_prefix, root / val.data_prefix)
     data = ImageFolder(str(root), train.data_prefix, with_label=True, ann_file=train.get('ann_file', ''), pipeline=[],
-                       metainfo=dict(classes=classes))
+                       extensions=CHANNEL_EXTENSIONS, metainfo=dict(classes=classes))
     samples = [(info['img_path'], int(info['gt_label'])) for info in map(data.get_data_info, range(len(data)))]
     if data.ann_file:
         _check_list(samples, classes, root / train.data_prefix, data.ann_file)

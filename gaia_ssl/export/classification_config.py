@@ -8,10 +8,12 @@ from collections.abc import Sequence
 
 from mmengine.config import Config
 
+from gaia_ssl.datasets.channel_pipeline import set_pixel_range
 from gaia_ssl.datasets.classes import class_folders
 from gaia_ssl.datasets.resolution import set_resolution
 from gaia_ssl.errors import UserError
 from gaia_ssl.export.backbone_config import LOADERS, backbone_config, drop_helpers
+from gaia_ssl.pixel_range import PixelRange
 from gaia_ssl.space import Arch
 
 
@@ -53,4 +55,5 @@ def fill_classifier(config: Config, checkpoint: str | os.PathLike, meta: dict, d
         evaluator.topk = tuple(k for k in evaluator.topk if k <= model.head.num_classes)
     for name in LOADERS:
         set_resolution(config[name].dataset.pipeline, resolution or meta['resolution'])
+        set_pixel_range(config[name].dataset, PixelRange.of(meta.get('pixel_range')))
     return config

@@ -28,7 +28,7 @@ from gaia_ssl.export.tasks import PreparedTask
 from gaia_ssl.export.toolbox import read_metrics, tool
 from gaia_ssl.files import atomic_path, claim_folder
 from gaia_ssl.logged_process import run_logged
-from gaia_ssl.models.supernet_meta import read_supernet_meta, trained_resolution
+from gaia_ssl.models.supernet_meta import in_channels_of, read_supernet_meta, trained_resolution
 from gaia_ssl.space import Arch
 from gaia_ssl.space.resnet50 import same_cost_resnet50
 from gaia_ssl.terminal import say
@@ -94,7 +94,8 @@ class Comparison:
         self._calibration.setdefault('resolution', trained_resolution(meta))
         check_sizes(*map(self._calibration.get, ('resolution', 'batch_size', 'max_images')))
         meta['space'].check_fits(arch)
-        self._cost = dict(resolution=self._calibration['resolution'], stem_kernel=meta['stem_kernel'])
+        self._cost = dict(resolution=self._calibration['resolution'], stem_kernel=meta['stem_kernel'],
+                          in_channels=in_channels_of(meta))
         resnet50 = same_cost_resnet50(arch, meta['space'], **self._cost)
         self.archs = dict(searched=arch, resnet50=resnet50, scratch=arch)
         """Of each start."""
@@ -118,6 +119,10 @@ class Comparison:
     def flops(self, start: str) -> int:
         """Multiply-adds of a start's backbone."""
         return self.archs[start].flops(**self._cost)
+
+    def params(self, start: str) -> int:
+        """Parameters of a start's backbone."""
+        return self.archs[start].params(self._cost['stem_kernel'], in_channels=self._cost['in_channels'])
 
     def export(self) -> None:
         """Write the backbones with the task's config; ``scratch`` takes the config of ``searched``."""
@@ -179,7 +184,7 @@ class Comparison:
         """A row a run: start, arch, seed, cost and metrics."""
         return pd.DataFrame([dict(
             start=result['protocol'], arch=str(self.archs[result['protocol']]), seed=result['seed'],
-            flops=self.flops(result['protocol']), params=self.archs[result['protocol']].params(self._cost['stem_kernel']),
+            flops=self.flops(result['protocol']), params=self.params(result['protocol']),
             **result['metrics'], seconds=result['seconds']) for result in self.record.results])
 
     def _call(self, name: str, folder: pathlib.Path, *words: str) -> None:

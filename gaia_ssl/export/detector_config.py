@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from mmengine.config import Config
 
-from gaia_ssl.export.backbone_config import LOADERS, backbone_config, check_strides, datasets_of, drop_helpers, pretrained
+from gaia_ssl.export.backbone_config import LOADERS, backbone_config, datasets_of, drop_helpers, pretrained
+from gaia_ssl.export.dense import check_strides, set_normalisation
 from gaia_ssl.space import Arch
 
 
@@ -32,7 +33,7 @@ def fill_detector(config: Config, checkpoint: str | os.PathLike, meta: dict, dat
                  'train_pipeline', 'test_pipeline')
     model, channels = config.model, Arch.parse(meta['arch']).out_channels
     model.backbone = backbone_config(checkpoint, meta, **model.backbone)
-    model.data_preprocessor.update(mean=meta['mean'], std=meta['std'], bgr_to_rgb=meta['to_rgb'])
+    set_normalisation(config, meta)
     if 'neck' in model:
         model.neck.in_channels = list(channels)
     if 'shared_head' in model.roi_head:

@@ -47,8 +47,8 @@ def write_formats(subnet: SubnetResNet, folder: str | os.PathLike, formats: Sequ
                   report: Callable[[str], None] = say) -> dict[str, pathlib.Path]:
     """Write a subnet in each format, read it back, and compare its features with the subnet's.
 
-    - ``onnx``: input ``images`` ``(batch, 3, resolution, resolution)``, any batch; outputs ``c2`` to ``c5`` (those of the
-      subnet's ``out_indices``); opset 18.
+    - ``onnx``: input ``images`` ``(batch, channels, resolution, resolution)``, any batch; outputs ``c2`` to ``c5`` (those of
+      the subnet's ``out_indices``); opset 18.
     - ``torch``: ``torch.export``'s saved program, for ``torch.export.load(path).module()``; any batch, too.
     - ``safetensors``: the state dict, with torchvision's names, and ``meta`` as strings.
 
@@ -58,7 +58,7 @@ def write_formats(subnet: SubnetResNet, folder: str | os.PathLike, formats: Sequ
         formats: Any of :data:`FORMATS`.
         resolution: Side of the images in pixels.
         meta: What ``backbone.pth`` says of itself; arch, stem and resolution are always written.
-        images: ``(N, 3, resolution, resolution)``, normalised, to verify with besides random ones.
+        images: ``(N, channels, resolution, resolution)``, normalised, to verify with besides random ones.
         report: Where lines for the user go.
 
     Returns:
@@ -71,7 +71,7 @@ def write_formats(subnet: SubnetResNet, folder: str | os.PathLike, formats: Sequ
     _check_formats(formats)
     subnet.eval()
     generator = torch.Generator().manual_seed(0)
-    batches = [torch.randn(size, 3, resolution, resolution, generator=generator) for size in BATCH_SIZES]
+    batches = [torch.randn(size, subnet.in_channels, resolution, resolution, generator=generator) for size in BATCH_SIZES]
     if images is not None:
         batches += [images, images[:1]]
     meta = dict(arch=str(subnet.arch), stem_kernel=subnet.stem_kernel, resolution=resolution) | (meta or {})
@@ -104,7 +104,7 @@ def _check_formats(formats: Iterable[str]) -> None:
 
 def _write_onnx(subnet: SubnetResNet, path: pathlib.Path, resolution: int, meta: dict) -> None:
     program = torch.onnx.export(
-        subnet, (_example(resolution), ), dynamo=True, opset_version=OPSET, verbose=False, input_names=['images'],
+        subnet, (_example(subnet, resolution), ), dynamo=True, opset_version=OPSET, verbose=False, input_names=['images'],
         output_names=[f'c{index + 2}' for index in subnet.out_indices], dynamic_shapes=({0: torch.export.Dim('batch')}, ))
     assert program is not None  # as it is with dynamo=True
     program.model.metadata_props.update(_as_strings(meta))
@@ -122,7 +122,7 @@ def _read_onnx(subnet: SubnetResNet, path: pathlib.Path) -> Callable[[Tensor], l
 
 
 def _write_torch(subnet: SubnetResNet, path: pathlib.Path, resolution: int, meta: dict) -> None:
-    program = torch.export.export(subnet, (_example(resolution), ), dynamic_shapes=({0: torch.export.Dim('batch')}, ))
+    program = torch.export.export(subnet, (_example(subnet, resolution), ), dynamic_shapes=({0: torch.export.Dim('batch')}, ))
     texts = {f'{key}.txt': value for key, value in _as_strings(meta).items()}
     write_bytes(path, lambda file: torch.export.save(program, file, extra_files=texts))
 
@@ -138,14 +138,15 @@ def _write_safetensors(subnet: SubnetResNet, path: pathlib.Path, resolution: int
 
 def _read_safetensors(subnet: SubnetResNet, path: pathlib.Path) -> Callable[[Tensor], Sequence[Tensor]]:
     from safetensors.torch import load_file
-    again = SubnetResNet(subnet.arch, stem_kernel=subnet.stem_kernel, out_indices=subnet.out_indices).eval()
+    again = SubnetResNet(subnet.arch, stem_kernel=subnet.stem_kernel, in_channels=subnet.in_channels,
+                         out_indices=subnet.out_indices).eval()
     again.load_state_dict(load_file(path))
     return again
 
 
-def _example(resolution: int) -> Tensor:
+def _example(subnet: SubnetResNet, resolution: int) -> Tensor:
     """Two images, since a batch of one would be taken for a constant; all one number, since torch.export keeps them."""
-    return torch.zeros(1, 1, 1, 1).expand(2, 3, resolution, resolution)
+    return torch.zeros(1, 1, 1, 1).expand(2, subnet.in_channels, resolution, resolution)
 
 
 def _as_strings(meta: dict) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import shutil
 from collections.abc import Callable, Sequence
 
 import torch
@@ -16,6 +17,7 @@ from gaia_ssl.datasets.center_crops import CenterCrops
 from gaia_ssl.datasets.fingerprint import images_fingerprint
 from gaia_ssl.errors import UserError
 from gaia_ssl.evaluation import calibrate_bn
+from gaia_ssl.export import backbone
 from gaia_ssl.export.calibration_files import choose_files, set_patterns
 from gaia_ssl.export.formats import FORMATS, write_formats
 from gaia_ssl.export.into_config import PREFIX, IntoConfig
@@ -27,11 +29,14 @@ from gaia_ssl.file_choice import ALL_FILES, FileChoice
 from gaia_ssl.files import scratch_folder
 from gaia_ssl.models import extract_subnet
 from gaia_ssl.models.supernet_meta import read_supernet_meta, student_backbone, trained_resolution
+from gaia_ssl.pixel_range import PixelRange
 from gaia_ssl.space import Arch
 from gaia_ssl.terminal import say
 
 BACKBONE = 'backbone.pth'
 CARD = 'README.md'
+MODULE = 'backbone.py'
+"""For code without OpenMMLab: :mod:`gaia_ssl.export.backbone` as it is; what differs is in the file of weights."""
 
 
 def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLike, resolution: int | None = None,
@@ -45,8 +50,8 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
         checkpoint: A supernet's checkpoint.
         arch: The subnet, on the space's grid or not.
         images: Folder of images for the calibration.
-        out: Folder to write into: ``backbone.pth``, a file a format, a config a task, and ``README.md``. An earlier export
-            in it is replaced whole.
+        out: Folder to write into: ``backbone.pth``, ``backbone.py``, a file a format, a config a task, and ``README.md``.
+            An earlier export in it is replaced whole.
         resolution: Side of the images in pixels, for the calibration and the configs of classification; default that
             of the training, or where it is not known 224, or 32 for a backbone with the 3x3 stem.
         batch_size: Images a batch of the calibration.
@@ -74,9 +79,12 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
     subnet = extract_subnet(supernet, arch)
     path = pathlib.Path(out).resolve() / BACKBONE
     normalisation = {name: supernet_meta[name] for name in ('mean', 'std', 'to_rgb')}
+    pixel_range = PixelRange.of(supernet_meta.get('pixel_range'))
     if resolution is None:
         resolution = trained_resolution(supernet_meta)
     described = dict(arch=str(arch), stem_kernel=supernet.stem_kernel, resolution=resolution, **normalisation)
+    if pixel_range is not None:
+        described['pixel_range'] = pixel_range.arguments()
     wanted: list[PreparedTask | IntoConfig] = [*tasks, *into]
     configs = {each.name: each.fill(path, described) for each in wanted}  # before long work starts: they may not fit
 
@@ -86,7 +94,8 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
         if task.data.images == images:
             set_patterns(configs[task.name], choice)
     crops = CenterCrops(images, **normalisation, resolution=resolution, batch_size=batch_size, max_images=max_images,
-                        names=names, choice=choice, max_unreadable=max_unreadable, device=get_device(), report=report)
+                        names=names, choice=choice, pixel_range=pixel_range, max_unreadable=max_unreadable, device=get_device(),
+                        report=report)
     report(f'calibrating batch norm on {len(crops.indices)} images of {images}')
     calibrate_bn(subnet.to(crops.device), crops)
     subnet.cpu()
@@ -102,8 +111,8 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
         **described,
         space=supernet_meta['space'].to_dict(),
         method=supernet_meta['method'],
-        flops=arch.flops(resolution, supernet.stem_kernel),
-        params=arch.params(supernet.stem_kernel),
+        flops=arch.flops(resolution, supernet.stem_kernel, supernet.in_channels),
+        params=arch.params(supernet.stem_kernel, in_channels=supernet.in_channels),
         source=pathlib.Path(checkpoint).name,
         source_sha256=file_hash(checkpoint),
         calibration=dict(images=len(crops.indices), batch_size=batch_size, resolution=resolution,
@@ -118,6 +127,7 @@ def export_subnet(checkpoint: str, arch: Arch, images: str, out: str | os.PathLi
         write_formats(subnet, new, formats, resolution, meta, probe, report)
         for name, config in configs.items():
             write_config(config, new / f'{name}.py', beside=path)
+        shutil.copyfile(backbone.__file__, new / MODULE)
         (new / CARD).write_text(model_card(meta, winner, [*tasks, *into]), encoding='utf-8')
         _replace_export(path.parent, new)
     return path
@@ -153,5 +163,5 @@ def check_out(out: str | os.PathLike, overwrite: bool, checkpoint: str | os.Path
 
 def _files_of_an_export(folder: pathlib.Path) -> list[pathlib.Path]:
     """Those in ``folder`` with a name that an export writes, ``backbone.pth`` last: what lies beside it is an export's."""
-    names = (CARD, *(f'{name}{size}.py' for name in TASKS for size in ('', '_small')), *FORMATS.values(), BACKBONE)
+    names = (CARD, MODULE, *(f'{name}{size}.py' for name in TASKS for size in ('', '_small')), *FORMATS.values(), BACKBONE)
     return [*sorted(folder.glob(f'{PREFIX}*.py')), *(folder / name for name in names if (folder / name).is_file())]

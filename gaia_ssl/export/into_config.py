@@ -24,6 +24,7 @@ from gaia_ssl.export.toolbox import PACKAGES
 from gaia_ssl.export.trial import SIZE
 from gaia_ssl.models import SubnetResNet
 from gaia_ssl.models.backbones.bottleneck_resnet import BottleneckResNet
+from gaia_ssl.models.supernet_meta import in_channels_of
 from gaia_ssl.space import Arch
 from gaia_ssl.terminal import say
 
@@ -80,6 +81,9 @@ class IntoConfig:
             UserError: If the config does not run before or after the change, or cannot be written.
         """
         assert self.toolbox is not None
+        if 'pixel_range' in meta:
+            raise UserError(f"the backbone {meta['arch']} takes images of {in_channels_of(meta)} channels by a range of "
+                            'pixels, which --into does not put into pipelines; take --for, or export it without --into')
         config = copy.deepcopy(self.config)
         found = find_backbone(config, self.toolbox, self.source)
         old = value_at(config.model, found.place)

@@ -14,6 +14,7 @@ from PIL import Image
 
 from gaia_ssl.config_file import check_text
 from gaia_ssl.datasets.image_folder import EXTENSIONS
+from gaia_ssl.datasets.read_pixels import read_size
 from gaia_ssl.errors import UserError
 from gaia_ssl.export.task_data import Report, TaskData
 from gaia_ssl.files import reading_text
@@ -129,8 +130,7 @@ def _values(pairs: Sequence[tuple[pathlib.Path, pathlib.Path]], report: Report) 
     progress = Progress(len(pairs), 'masks', report)
     for image, mask in pairs:
         try:
-            with Image.open(image) as picture:
-                size = picture.size
+            size = read_size(str(image))
             with Image.open(mask) as picture:
                 mode, numbers, own = picture.mode, np.unique(np.asarray(picture)), picture.size
         except (OSError, SyntaxError) as error:  # of a broken PNG, either

@@ -33,6 +33,8 @@ mmdet, mmseg or mmpretrain, without `custom_imports`:
 backbone=dict(type='gaia_ssl.SubnetResNet', arch='{arch}', stem_kernel={stem_kernel},
               init_cfg=dict(type='Pretrained', checkpoint='backbone.pth'))
 ```
+
+In code of your own, with torch alone: `from backbone import load`, and what `backbone.py` says at its top.
 """
 
 _TASK = """
@@ -105,6 +107,9 @@ def _origin(meta: dict[str, Any]) -> Iterator[tuple[str, str]]:
     difference = meta['verification']['largest_relative_difference']
     yield 'verified', f"features equal the supernet's, largest relative difference {difference:.1e}"
     order = 'RGB' if meta['to_rgb'] else 'BGR'
+    if 'pixel_range' in meta:
+        low, high = (_numbers(meta['pixel_range'][name]) for name in ('low', 'high'))
+        order = f"{len(meta['mean'])} channels, of which {low} become 0 and {high} become 255; after that"
     yield 'input', f"{order}, mean {_numbers(meta['mean'])}, standard deviation {_numbers(meta['std'])}"
     yield 'versions', ', '.join([f"gaia_ssl {meta['gaia_ssl_version']}", *_versions()])
 

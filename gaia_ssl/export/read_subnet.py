@@ -8,11 +8,11 @@ from gaia_ssl.checkpoint import load_checkpoint
 from gaia_ssl.errors import UserError
 from gaia_ssl.models import SubnetResNet, extract_subnet
 from gaia_ssl.models.checkpoint_values import check_described, check_size, check_weights
-from gaia_ssl.models.supernet_meta import read_supernet_meta, student_backbone
+from gaia_ssl.models.supernet_meta import in_channels_of, read_supernet_meta, student_backbone
 from gaia_ssl.space import Arch
 
 _KEYS = ('arch', 'stem_kernel', 'mean', 'std', 'to_rgb')
-_OPTIONAL = ('method', 'resolution')
+_OPTIONAL = ('method', 'resolution', 'pixel_range')
 
 
 def read_subnet(path: str, arch: Arch | None = None) -> tuple[SubnetResNet, dict[str, Any]]:
@@ -48,9 +48,9 @@ def _read_exported(path: str, checkpoint: dict[str, Any], arch: Arch | None) -> 
     except UserError as error:
         raise UserError(f'{path}: {error}') from error
     check_weights(state, path)
-    check_size(held, meta['stem_kernel'], state, path)
+    check_size(held, meta['stem_kernel'], in_channels_of(meta), state, path)
     if arch is not None and str(arch) != meta['arch']:
         raise UserError(f"{path}: holds the backbone {meta['arch']}, but --arch is {arch}; leave --arch out")
-    subnet = SubnetResNet(meta['arch'], stem_kernel=meta['stem_kernel'])
+    subnet = SubnetResNet(meta['arch'], stem_kernel=meta['stem_kernel'], in_channels=in_channels_of(meta))
     subnet.load_backbone(path)
     return subnet.eval()

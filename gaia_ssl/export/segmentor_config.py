@@ -9,8 +9,9 @@ from typing import Any
 
 from mmengine.config import Config
 
-from gaia_ssl.export.backbone_config import LOADERS, backbone_config, check_strides, drop_helpers
+from gaia_ssl.export.backbone_config import LOADERS, backbone_config, drop_helpers
 from gaia_ssl.export.cityscapes_data import cityscapes_image_suffix
+from gaia_ssl.export.dense import check_strides, set_normalisation
 from gaia_ssl.space import Arch
 
 
@@ -36,7 +37,7 @@ def fill_segmentor(config: Config, checkpoint: str | os.PathLike, meta: dict, da
     drop_helpers(config, 'norm_cfg', 'crop_size', 'data_root', 'train_pipeline', 'test_pipeline')
     model, channels = config.model, Arch.parse(meta['arch']).out_channels
     model.backbone = backbone_config(checkpoint, meta, **model.backbone)
-    model.data_preprocessor.update(mean=meta['mean'], std=meta['std'], bgr_to_rgb=meta['to_rgb'])
+    set_normalisation(config, meta)
     for head in (model.decode_head, model.auxiliary_head):
         head.in_channels = channels[head.in_index]
         if classes is not None:

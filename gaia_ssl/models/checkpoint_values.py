@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gaia_ssl.errors import UserError
 from gaia_ssl.file_choice import FileChoice
+from gaia_ssl.pixel_range import PixelRange
 from gaia_ssl.space import Arch
 from gaia_ssl.space.cost import RESOLUTIONS
 from gaia_ssl.terminal import one_line
@@ -25,8 +26,15 @@ def is_number(value: object) -> bool:
     return type(value) in (int, float) and abs(value) < LARGE
 
 
-def _are_three_numbers(value: object) -> bool:
-    return isinstance(value, list | tuple) and len(value) == 3 and all(map(is_number, value))
+def _are_numbers(value: object) -> bool:
+    return isinstance(value, list | tuple) and len(value) > 0 and all(map(is_number, value))
+
+
+def _is_pixel_range(value: object) -> bool:
+    try:
+        return isinstance(value, dict) and PixelRange.of(value).arguments() == value
+    except UserError:
+        return False
 
 
 def is_file_choice(value: object) -> bool:
@@ -40,16 +48,17 @@ def is_file_choice(value: object) -> bool:
 _RULES: dict[str, tuple[Callable[[Any], bool], str]] = dict(
     method=(lambda value: isinstance(value, str) and value.isidentifier() and len(value) <= 64, 'the name of a class'),
     stem_kernel=(lambda value: type(value) is int and value in RESOLUTIONS, ' or '.join(map(str, RESOLUTIONS))),
-    mean=(_are_three_numbers, 'three finite numbers'),
-    std=(lambda value: _are_three_numbers(value) and min(value) > 0, 'three finite numbers above 0'),
+    mean=(_are_numbers, 'finite numbers'),
+    std=(lambda value: _are_numbers(value) and min(value) > 0, 'finite numbers above 0'),
     to_rgb=(lambda value: isinstance(value, bool), 'True or False'),
     resolution=(lambda value: type(value) is int and 1 <= value <= 65536, 'a number of pixels'),
     arch=(lambda value: isinstance(value, str), 'a text'),
     files=(is_file_choice, 'a choice of files'),
+    pixel_range=(_is_pixel_range, 'a range of pixels'),
 )
 
 
-def check_described(meta: Mapping[str, Any], names: Iterable[str], path: str) -> None:
+def check_described(meta: Mapping[str, Any], names: Collection[str], path: str) -> None:
     """Check the entries ``names`` of what a checkpoint says of itself.
 
     Raises:
@@ -62,16 +71,22 @@ def check_described(meta: Mapping[str, Any], names: Iterable[str], path: str) ->
         if not allowed(meta[name]):
             shown = one_line(str(meta[name]))[:100] if isinstance(meta[name], str | float | bool) else type(meta[name]).__name__
             raise UserError(f'{path}: its {name} is {shown}, not {kind}; take the checkpoint as it was written')
+    channels = len(meta['pixel_range']['low']) if 'pixel_range' in names else 3
+    for name in ('mean', 'std'):
+        if name in names and len(meta[name]) != channels:
+            raise UserError(f'{path}: its {name} has {len(meta[name])} numbers for images of {channels} channels; take the '
+                            'checkpoint as it was written')
 
 
-def check_size(arch: Arch, stem_kernel: int, state: Mapping[str, Tensor], path: str) -> None:
+def check_size(arch: Arch, stem_kernel: int, in_channels: int, state: Mapping[str, Tensor], path: str) -> None:
     """Whether a checkpoint holds as much as it says, before a network of that size is built.
 
     Raises:
         UserError: If the weights of ``arch`` cannot be in ``state``.
     """
     held = {value.untyped_storage().data_ptr(): value.untyped_storage().nbytes() for value in state.values()}
-    if len(state) < TENSORS_PER_BLOCK * sum(arch.depths) or sum(held.values()) < arch.params(stem_kernel):
+    least = arch.params(stem_kernel, in_channels=in_channels)
+    if len(state) < TENSORS_PER_BLOCK * sum(arch.depths) or sum(held.values()) < least:
         raise UserError(f'{path}: its {len(state)} tensors are too few or too small for {arch}, which it says it holds; take '
                         'the checkpoint as it was written')
 

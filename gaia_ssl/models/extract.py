@@ -15,7 +15,7 @@ def extract_subnet(supernet: DynamicResNet, arch: Arch) -> SubnetResNet:
         UserError: If the supernet has no weights for ``arch``.
     """
     supernet.space.check_fits(arch)
-    subnet = SubnetResNet(arch, stem_kernel=supernet.stem_kernel)
+    subnet = SubnetResNet(arch, stem_kernel=supernet.stem_kernel, in_channels=supernet.in_channels)
     source = supernet.state_dict()
     state = {name: source[name][tuple(map(slice, value.shape))] for name, value in subnet.state_dict().items()}
     subnet.load_state_dict(state)

@@ -8,6 +8,7 @@ import hashlib
 import os
 import pathlib
 import urllib.parse
+import urllib.request
 from typing import Any
 
 import torch
@@ -64,7 +65,8 @@ def read_pretrained(path: str | os.PathLike) -> PretrainedResNet:
     as in torchvision: the stride on the 3x3 convolution, the epsilon of batch norm 1e-5, and the images' normalisation.
 
     Args:
-        path: A file; ``torchvision://resnet50``; or an http(s) address. What is fetched stays in torch's own cache.
+        path: A file, also as ``file:///…``; ``torchvision://resnet50``; or an http(s) address. What is fetched stays in
+            torch's own cache.
 
     Raises:
         UserError: If it cannot be read, would run code, or is not such a network; one line.
@@ -108,6 +110,8 @@ def local_file(name: str) -> pathlib.Path:
         if model not in addresses:
             raise UserError(f"{name}: torchvision has no such weights; e.g. {_TORCHVISION}resnet50, {_TORCHVISION}resnet101")
         address = addresses[model]
+    if address.startswith('file://'):
+        return pathlib.Path(urllib.request.url2pathname(urllib.parse.urlparse(address).path))
     if not address.startswith(('http://', 'https://')):
         return pathlib.Path(name).expanduser()
     file = pathlib.PurePosixPath(urllib.parse.urlparse(address).path).name

@@ -11,7 +11,7 @@ from gaia_ssl.models.pretrained_checkpoint import PretrainedResNet
 from gaia_ssl.space import Arch
 
 
-def check_start(pretrained: PretrainedResNet, largest: Arch, stem_kernel: int, in_channels: int) -> None:
+def check_start(pretrained: PretrainedResNet, largest: Arch, stem_kernel: int) -> None:
     """Raise a UserError unless a supernet of max arch ``largest`` can start from ``pretrained``."""
     if not pretrained.arch.fits_in(largest):
         raise UserError(f'{pretrained.path}: its arch {pretrained.arch} is larger than the supernet ({largest}) in some '
@@ -19,8 +19,6 @@ def check_start(pretrained: PretrainedResNet, largest: Arch, stem_kernel: int, i
     if (kernel := pretrained.stem_kernel) != stem_kernel:
         raise UserError(f'{pretrained.path}: its first convolution is {kernel}x{kernel}, that of the config '
                         f'{stem_kernel}x{stem_kernel}; say --cfg-options model.backbone.stem_kernel={kernel}')
-    if pretrained.in_channels != in_channels:
-        raise UserError(f'{pretrained.path}: takes images of {pretrained.in_channels} channels, the config {in_channels}')
 
 
 @torch.no_grad()
@@ -32,18 +30,35 @@ def start_from(backbone: nn.Module, pretrained: PretrainedResNet, sort: bool = T
     a block's share in a new channel of the residual stream, with a batch norm of weight zero. All else that is new keeps the
     values that it has.
 
+    Images of another number of channels: see :func:`for_channels`.
+
     Args:
         backbone: A ResNet of bottlenecks with torchvision's key names, initialised at random.
         pretrained: Not larger in any dimension.
         sort: Put the channels in the order of :func:`sort_channels`, so that narrow subnets get the important ones.
     """
-    source = sort_channels(pretrained.state_dict, pretrained.arch) if sort else pretrained.state_dict
+    source = dict(sort_channels(pretrained.state_dict, pretrained.arch) if sort else pretrained.state_dict)
+    source['conv1.weight'] = for_channels(source['conv1.weight'], backbone.conv1.in_channels)
     for name, value in backbone.state_dict().items():  # the tensors themselves, no copies
         known = source.get(name)
         if name.endswith('bn3.weight'):
             value.zero_()
         if known is not None:
             _put(value, known)
+
+
+def for_channels(weight: Tensor, channels: int) -> Tensor:
+    """The first convolution's weight ``(stem, C, k, k)`` for images of another number of channels.
+
+    For one channel its inputs are summed: on a grey image it computes what it did on three equal channels. Otherwise they are
+    repeated in turn, in proportion to keep the scale of what it puts out, and what each comes to mean is to be learnt.
+    """
+    known = weight.size(1)
+    if channels == known:
+        return weight
+    if channels == 1:
+        return weight.sum(1, keepdim=True)
+    return weight[:, torch.arange(channels) % known] * (known / channels)
 
 
 def _put(value: Tensor, known: Tensor) -> None:

@@ -17,7 +17,7 @@ from gaia_ssl.space.cost import RESOLUTIONS
 LARGEST = 10**6
 """No width or depth of a network exceeds it."""
 _KEYS = ('method', 'stem_kernel', 'mean', 'std', 'to_rgb')
-_OPTIONAL = ('resolution', 'files')
+_OPTIONAL = ('resolution', 'files', 'pixel_range')
 """What training adds: see :func:`gaia_ssl.engine.training_images.images_of`."""
 
 
@@ -33,7 +33,7 @@ def supernet_meta(model: Supernet) -> dict[str, Any]:
 def read_supernet_meta(checkpoint: dict[str, Any], path: str) -> dict[str, Any]:
     """The description inside a supernet's checkpoint, its ``space`` as an :class:`ArchSpace`.
 
-    Where training noted them, ``resolution`` and ``files`` are among it.
+    Where training noted them, ``resolution``, ``files`` and ``pixel_range`` are among it.
 
     Raises:
         UserError: If there is none, or an entry is of another type or out of range.
@@ -59,6 +59,11 @@ def trained_resolution(meta: Mapping[str, Any]) -> int:
     return meta.get('resolution', RESOLUTIONS[meta['stem_kernel']])
 
 
+def in_channels_of(meta: Mapping[str, Any]) -> int:
+    """Channels of the images of a supernet, or of an exported backbone, that ``meta`` describes."""
+    return len(meta['mean'])
+
+
 def check_supernet(checkpoint: dict[str, Any], path: str) -> dict[str, Any]:
     """:func:`read_supernet_meta`, once it is sure that the checkpoint holds weights of that size, and numbers.
 
@@ -68,7 +73,7 @@ def check_supernet(checkpoint: dict[str, Any], path: str) -> dict[str, Any]:
     meta, state = read_supernet_meta(checkpoint, path), checkpoint['state_dict']
     for prefix in ('neck.', 'teacher.', 'backbone.'):
         check_weights(behind(prefix, state), path)
-    check_size(meta['space'].max, meta['stem_kernel'], behind('backbone.', state), path)
+    check_size(meta['space'].max, meta['stem_kernel'], in_channels_of(meta), behind('backbone.', state), path)
     return meta
 
 
@@ -79,7 +84,7 @@ def student_backbone(checkpoint: dict[str, Any], path: str) -> DynamicResNet:
         UserError: As :func:`read_supernet_meta`, or if a weight is missing, misshapen or no number to compute with.
     """
     meta, state = check_supernet(checkpoint, path), behind('backbone.', checkpoint['state_dict'])
-    backbone = DynamicResNet(meta['space'], stem_kernel=meta['stem_kernel'])
+    backbone = DynamicResNet(meta['space'], stem_kernel=meta['stem_kernel'], in_channels=in_channels_of(meta))
     try:
         backbone.load_state_dict(state)
     except RuntimeError as error:

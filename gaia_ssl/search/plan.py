@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from gaia_ssl.checkpoint import file_hash
 from gaia_ssl.datasets.batches import evenly_spaced, in_even_batches
 from gaia_ssl.datasets.fingerprint import images_fingerprint
+from gaia_ssl.datasets.load_channels import LoadChannels
 from gaia_ssl.errors import UserError
 from gaia_ssl.file_choice import ALL_FILES
 from gaia_ssl.search.measures.between_images import CELLS
@@ -64,6 +65,11 @@ class ImageBatches:
         """The choice of files in the folder, in plain values; empty for all."""
         return getattr(self._dataset, 'choice', ALL_FILES).arguments()
 
+    def pixel_range(self) -> dict[str, Any] | None:
+        """By which images are read, in plain values; None for 8 bits and three colours."""
+        pipeline = self._dataset.pipeline.transforms
+        return next((each.range.arguments() for each in pipeline if isinstance(each, LoadChannels)), None)
+
     def folder(self) -> str:
         """Where the images are."""
         return self._dataset.img_prefix
@@ -106,8 +112,8 @@ def arch_list(tree: ArchTree) -> dict[str, Any]:
     return dict(archs=len(tree), arch_list_sha256=hashlib.sha256(tree.numbers.astype('<i8').tobytes()).hexdigest())
 
 
-def expected_bytes(space: ArchSpace, images: int, resolution: int, stem_kernel: int, dtype_bytes: int, threads: int,
-                   quantities: Sequence[str]) -> float:
+def expected_bytes(space: ArchSpace, images: int, resolution: int, stem_kernel: int, in_channels: int, dtype_bytes: int,
+                   threads: int, quantities: Sequence[str]) -> float:
     """Memory of a search beside the model, an upper estimate.
 
     A thread holds, for each image of a batch, the stem and a stage's output for each step of the path, three maps of the
@@ -134,11 +140,11 @@ def expected_bytes(space: ArchSpace, images: int, resolution: int, stem_kernel: 
         relations += 4 * (5 * MAX_ELEMENTS + images * kept)
     if between:
         relations += 4 * (CELLS**2 * images)**2 * (4 + 2 * between)
-    slices = 1.7 * space.max.params(stem_kernel) * dtype_bytes
+    slices = 1.7 * space.max.params(stem_kernel, in_channels=in_channels) * dtype_bytes
     return threads * (images * path * dtype_bytes + relations) + slices
 
 
-def describe_cost(selection: Selection, batches: ImageBatches, input_size: tuple[int, int]) -> str:
+def describe_cost(selection: Selection, batches: ImageBatches, input_size: tuple[int, int, int]) -> str:
     """What the whole search costs, in a sentence."""
     tree = selection.tree
     walk, forwards = tree.macs(*input_size).sum(), selection.costs['flops'].sum()

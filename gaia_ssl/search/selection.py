@@ -42,7 +42,8 @@ def select_archs(space: ArchSpace,
                  latency: LatencyTable | None = None,
                  resolution: int = 224,
                  stem_kernel: int = 7,
-                 seed: int = 0) -> Selection:
+                 seed: int = 0,
+                 in_channels: int = 3) -> Selection:
     """Choose the archs to score.
 
     Args:
@@ -56,6 +57,7 @@ def select_archs(space: ArchSpace,
         resolution: Image side for the multiply-adds.
         stem_kernel: The supernet's.
         seed: Of the draw.
+        in_channels: Of the images.
 
     Raises:
         UserError: If a group or the budgets hold no arch, or an arch does not fit into the supernet.
@@ -64,7 +66,7 @@ def select_archs(space: ArchSpace,
         if archs != 'all' and (isinstance(archs, str) or archs < 1):
             raise UserError(f"archs is '{archs}'; give 'all', a number a group (1 or more), or a list of archs")
         candidates: ArchSpace | list[Arch] = space
-        table = space.costs(resolution, stem_kernel)
+        table = space.costs(resolution, stem_kernel, in_channels)
         costs = {name: table[name] for name in ('flops', 'params')}
         if latency is not None:
             costs['latency_ms'] = latency.of_space(space, stem_kernel)
@@ -74,8 +76,8 @@ def select_archs(space: ArchSpace,
             raise UserError("archs is an empty list; give archs, a number a group, or 'all'")
         for arch in candidates:
             space.check_fits(arch)
-        costs = dict(flops=np.array([arch.flops(resolution, stem_kernel) for arch in candidates]),
-                     params=np.array([arch.params(stem_kernel) for arch in candidates]))
+        costs = dict(flops=np.array([arch.flops(resolution, stem_kernel, in_channels) for arch in candidates]),
+                     params=np.array([arch.params(stem_kernel, in_channels=in_channels) for arch in candidates]))
         if latency is not None:
             latency.check_stem(stem_kernel)
             costs['latency_ms'] = np.array([latency.of(arch) for arch in candidates])

@@ -81,24 +81,26 @@ class Arch:
         theirs = (other.stem, *other.widths, *other.depths)
         return all(a <= b for a, b in zip(mine, theirs, strict=True))
 
-    def flops(self, resolution: int | tuple[int, int] = 224, stem_kernel: int = 7) -> int:
+    def flops(self, resolution: int | tuple[int, int] = 224, stem_kernel: int = 7, in_channels: int = 3) -> int:
         """Multiply-adds of the backbone's convolutions for one image (no fc, no batch norm).
 
         Args:
             resolution: Side of the image in pixels, or ``(height, width)``.
             stem_kernel: 7 (stride 2, then max-pool) or 3 (stride 1, no pool, for small images).
+            in_channels: Of the image.
         """
-        per_stage = cost.flops_per_stage(self.stem, self.widths, self.depths, resolution, stem_kernel)
+        per_stage = cost.flops_per_stage(self.stem, self.widths, self.depths, resolution, stem_kernel, in_channels)
         return int(sum(per_stage))
 
-    def params(self, stem_kernel: int = 7, norm: bool = True) -> int:
+    def params(self, stem_kernel: int = 7, norm: bool = True, in_channels: int = 3) -> int:
         """Parameters of the backbone, without fc.
 
         Args:
             stem_kernel: As in :meth:`flops`.
             norm: Count batch norm's weight and bias too, as ``sum(p.numel())`` does. The paper's tables leave them out.
+            in_channels: As in :meth:`flops`.
         """
-        return int(sum(cost.params_per_stage(self.stem, self.widths, self.depths, stem_kernel, norm)))
+        return int(sum(cost.params_per_stage(self.stem, self.widths, self.depths, stem_kernel, norm, in_channels)))
 
 
 def check_positive_integer(number: object) -> None:

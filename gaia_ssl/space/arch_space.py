@@ -181,12 +181,13 @@ class ArchSpace:
         if not arch.fits_in(self.max):
             raise UserError(f'{arch} is larger than the supernet ({self.max}) in some dimension; choose a smaller one')
 
-    def costs(self, resolution: int | tuple[int, int] = 224, stem_kernel: int = 7) -> np.ndarray:
+    def costs(self, resolution: int | tuple[int, int] = 224, stem_kernel: int = 7, in_channels: int = 3) -> np.ndarray:
         """Cost of every arch, in the order of the index.
 
         Args:
             resolution: Side of the image in pixels, or ``(height, width)``.
             stem_kernel: 7 (stride 2, then max-pool) or 3 (stride 1, no pool, for small images).
+            in_channels: Of the image.
 
         Returns:
             A structured array of ``len(self)`` rows with the fields :data:`COLUMNS`,
@@ -199,8 +200,8 @@ class ArchSpace:
         table = np.empty(shape, dtype=[(name, np.int64) for name in (*COLUMNS, 'flops', 'params')])
         for name, column in zip(COLUMNS, grid, strict=True):
             table[name] = column
-        table['flops'] = sum(cost.flops_per_stage(stem, widths, depths, resolution, stem_kernel))
-        table['params'] = sum(cost.params_per_stage(stem, widths, depths, stem_kernel))
+        table['flops'] = sum(cost.flops_per_stage(stem, widths, depths, resolution, stem_kernel, in_channels))
+        table['params'] = sum(cost.params_per_stage(stem, widths, depths, stem_kernel, in_channels=in_channels))
         return table.reshape(-1)
 
     def to_dict(self) -> dict:

@@ -68,7 +68,7 @@ class ArchTree:
         bounds = [*starts[first:last].tolist(), stop]
         return list(zip(bounds, bounds[1:], strict=False))
 
-    def macs(self, resolution: int | tuple[int, int] = 224, stem_kernel: int = 7) -> np.ndarray:
+    def macs(self, resolution: int | tuple[int, int] = 224, stem_kernel: int = 7, in_channels: int = 3) -> np.ndarray:
         """Multiply-adds of the walk for one image, by unit ``(num_units,)``: each stem and each block of a chain once."""
         units = np.zeros(self.num_units)
 
@@ -77,7 +77,7 @@ class ArchTree:
 
         def stages(rows: np.ndarray, depth: int) -> list[np.ndarray]:
             stem, widths = self.numbers[rows, 0], list(self.numbers[rows, 1::2].T)
-            return cost.flops_per_stage(stem, widths, [depth] * 4, resolution, stem_kernel)
+            return cost.flops_per_stage(stem, widths, [depth] * 4, resolution, stem_kernel, in_channels)
 
         add(self.starts[1], stages(self.starts[1], 1)[0])
         for stage in range(4):

@@ -39,10 +39,10 @@ def feature_sizes(resolution: int | tuple[int, int], stem_kernel: int) -> list[t
 
 
 def flops_per_stage(stem: Numbers, widths: Sequence[Numbers], depths: Sequence[Numbers],
-                    resolution: int | tuple[int, int] = 224, stem_kernel: int = 7) -> list[Any]:
+                    resolution: int | tuple[int, int] = 224, stem_kernel: int = 7, in_channels: int = 3) -> list[Any]:
     """Multiply-adds of ``[stem, stage 1, …, stage 4]``; the arguments may be arrays that broadcast."""
     area = [height * width for height, width in feature_sizes(resolution, stem_kernel)]
-    flops = [3 * stem * stem_kernel**2 * area[0]]
+    flops = [in_channels * stem * stem_kernel**2 * area[0]]
     channels = stem
     for stage, (w, d) in enumerate(zip(widths, depths, strict=True)):
         before, after = area[stage + 1], area[stage + 2]
@@ -54,9 +54,9 @@ def flops_per_stage(stem: Numbers, widths: Sequence[Numbers], depths: Sequence[N
 
 
 def params_per_stage(stem: Numbers, widths: Sequence[Numbers], depths: Sequence[Numbers], stem_kernel: int = 7,
-                     norm: bool = True) -> list[Any]:
+                     norm: bool = True, in_channels: int = 3) -> list[Any]:
     """Parameters of ``[stem, stage 1, …, stage 4]``; the arguments may be arrays that broadcast."""
-    params = [3 * stem * stem_kernel**2 + 2 * stem * norm]
+    params = [in_channels * stem * stem_kernel**2 + 2 * stem * norm]
     channels = stem
     for w, d in zip(widths, depths, strict=True):
         block_norm = 2 * (2 * w + EXPANSION * w) * norm

@@ -10,7 +10,7 @@ RESNET50 = Arch(64, (64, 128, 256, 512), (3, 4, 6, 3))
 _DIVISOR = 8
 
 
-def same_cost_resnet50(arch: Arch, space: ArchSpace, resolution: int = 224, stem_kernel: int = 7) -> Arch:
+def same_cost_resnet50(arch: Arch, space: ArchSpace, resolution: int = 224, stem_kernel: int = 7, in_channels: int = 3) -> Arch:
     """ResNet-50 with all its widths scaled alike, as near to the FLOPs of ``arch`` as the supernet has weights for.
 
     Widths are multiples of 8. Depths are ResNet-50's, and both they and the stem no larger than the supernet's, so an arch
@@ -21,6 +21,7 @@ def same_cost_resnet50(arch: Arch, space: ArchSpace, resolution: int = 224, stem
         space: Of the supernet.
         resolution: Side of the images in pixels.
         stem_kernel: 7 or 3.
+        in_channels: Of the images.
 
     Raises:
         UserError: If even the narrowest is wider than the supernet.
@@ -41,8 +42,8 @@ def same_cost_resnet50(arch: Arch, space: ArchSpace, resolution: int = 224, stem
     fitting = [candidate for candidate in candidates if candidate.fits_in(largest)]
     if not fitting:
         raise UserError(f'the supernet ({largest}) is narrower than any ResNet-50 of widths in steps of {_DIVISOR}')
-    flops = arch.flops(resolution, stem_kernel)
-    return min(fitting, key=lambda candidate: abs(candidate.flops(resolution, stem_kernel) - flops))
+    cost = resolution, stem_kernel, in_channels
+    return min(fitting, key=lambda candidate: abs(candidate.flops(*cost) - arch.flops(*cost)))
 
 
 def _scaled(width: int, scale: float) -> int:

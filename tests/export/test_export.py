@@ -71,7 +71,8 @@ def test_a_weight_that_is_not_a_number_is_found():
 def test_the_export_says_what_it_is(checkpoint, data, tmp_path):
     lines = []
     path = export(checkpoint, data, tmp_path / 'out', max_images=9, report=lines.append)
-    assert sorted(file.name for file in (tmp_path / 'out').iterdir()) == ['README.md', 'backbone.pth', 'backbone.safetensors']
+    assert {file.name for file in (tmp_path / 'out').iterdir()} == {'README.md', 'backbone.pth', 'backbone.py',
+                                                                    'backbone.safetensors'}
     content = torch.load(path, weights_only=True)
     meta = content['meta']['gaia_ssl']
     assert meta['arch'] == str(OFF_GRID) and ArchSpace(**meta['space']) == tiny.SPACE

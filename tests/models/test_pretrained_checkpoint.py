@@ -124,6 +124,16 @@ def test_addresses(tmp_path, monkeypatch):
     assert read_pretrained(address).arch == pretrained.arch, 'fetched once'
 
 
+def test_a_file_by_its_address(tmp_path):
+    net = layouts.resnet().state_dict()
+    path = tmp_path / 'a name #1.pth'
+    save(net, path)
+    assert '%20' in path.as_uri()
+    assert torch.equal(read_pretrained(path.as_uri()).state_dict['conv1.weight'], net['conv1.weight'])
+    with pytest.raises(UserError, match='no such checkpoint file'):
+        read_pretrained((tmp_path / 'other.pth').as_uri())
+
+
 def test_torchvisions_names(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, '_hub_dir', str(tmp_path))
     (tmp_path / 'checkpoints').mkdir()

@@ -168,11 +168,22 @@ def test_channels_in_the_sources_order(tmp_path):
 
 
 def test_images_of_other_channels(tmp_path):
-    grey = {**layouts.resnet().state_dict(), 'conv1.weight': torch.ones(8, 1, 7, 7)}
-    init_cfg = dict(type='Pretrained', checkpoint=save(grey, tmp_path / 'net.pth'))
-    with pytest.raises(UserError, match='takes images of 1 channels, the config 3'):
-        DynamicResNet(ARCH, init_cfg=init_cfg).init_weights()
-    DynamicResNet(ARCH, in_channels=1, init_cfg=init_cfg).init_weights()
+    """On a grey image, the features are those of the source on three channels of it, and so are those on seven."""
+    oracle = layouts.resnet()
+    oracle.eval()
+    init_cfg = dict(type='Pretrained', checkpoint=save(oracle.state_dict(), tmp_path / 'net.pth'))
+    grey = tiny.images(2, size=48)[:, :1]
+    nets = {}
+    for channels in (1, 6, 7):
+        nets[channels] = DynamicResNet(ARCH, in_channels=channels, sort_pretrained=False, init_cfg=init_cfg).eval()
+        nets[channels].init_weights()
+    with torch.no_grad():
+        expected = oracle.conv1(grey.expand(-1, 3, -1, -1))
+        for channels in (1, 6):  # of seven, the first comes once more than the others
+            seen = nets[channels].conv1(grey.expand(-1, channels, -1, -1))
+            torch.testing.assert_close(seen, expected, rtol=1e-4, atol=1e-4)
+    weight = oracle.conv1.weight
+    torch.testing.assert_close(nets[7].conv1.weight, torch.stack([weight[:, index % 3] for index in range(7)], 1) * 3 / 7)
 
 
 @pytest.mark.parametrize('space, kernel, message', [

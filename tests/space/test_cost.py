@@ -36,28 +36,28 @@ def test_resnet50_has_torchvisions_parameters():
     assert Arch.parse('64-64x3-128x4-256x6-512x3').params() == total
 
 
-@pytest.mark.parametrize('index, resolution, stem_kernel', [
-    (1234, 224, 7),
-    (20011, (97, 130), 7),
-    (43210, (64, 33), 3),
-    (67890, 31, 3),
-    (85292, (225, 1), 7),
+@pytest.mark.parametrize('index, resolution, stem_kernel, channels', [
+    (1234, 224, 7, 3),
+    (20011, (97, 130), 7, 3),
+    (43210, (64, 33), 3, 1),
+    (67890, 31, 3, 13),
+    (85292, (225, 1), 7, 3),
 ])
-def test_a_real_module_costs_the_same(index, resolution, stem_kernel):
+def test_a_real_module_costs_the_same(index, resolution, stem_kernel, channels):
     fvcore = pytest.importorskip('fvcore.nn')
     arch = DATA_SPACE[index]
     height, width = (resolution, resolution) if isinstance(resolution, int) else resolution
     with torch.device('meta'):
-        model = SubnetResNet(arch, stem_kernel=stem_kernel)
+        model = SubnetResNet(arch, stem_kernel=stem_kernel, in_channels=channels)
     model.to_empty(device='cpu').eval()  # initialising the weights would take longer than all the rest
-    image = torch.empty(1, 3, height, width)
+    image = torch.empty(1, channels, height, width)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         analysis = fvcore.FlopCountAnalysis(model, image).unsupported_ops_warnings(False)
         counted = analysis.uncalled_modules_warnings(False).by_operator()['conv']
-    assert arch.flops(resolution, stem_kernel) == counted
-    assert arch.params(stem_kernel) == sum(p.numel() for p in model.parameters())
-    assert arch.params(stem_kernel, norm=False) == sum(p.numel() for p in model.parameters() if p.dim() == 4)
+    assert arch.flops(resolution, stem_kernel, channels) == counted
+    assert arch.params(stem_kernel, in_channels=channels) == sum(p.numel() for p in model.parameters())
+    assert arch.params(stem_kernel, False, channels) == sum(p.numel() for p in model.parameters() if p.dim() == 4)
 
 
 def test_feature_sizes_are_those_of_a_real_module():
@@ -70,15 +70,15 @@ def test_feature_sizes_are_those_of_a_real_module():
 
 @pytest.mark.parametrize('resolution', [32, (65, 97)])
 @pytest.mark.parametrize('stem_kernel', [7, 3])
-def test_the_table_of_a_space_holds_the_cost_of_each_arch(resolution, stem_kernel):
-    table = DATA_SPACE.costs(resolution, stem_kernel)
+def test_the_table_of_a_space_holds_the_cost_of_each_arch(resolution, stem_kernel, channels=5):
+    table = DATA_SPACE.costs(resolution, stem_kernel, channels)
     for index in np.random.default_rng(0).integers(len(DATA_SPACE), size=100):
         arch, row = DATA_SPACE[index], table[index]
         assert [row['stem'], *(row[f'width{s}'] for s in '1234'), *(row[f'depth{s}'] for s in '1234')] == [
             arch.stem, *arch.widths, *arch.depths
         ]
-        assert row['flops'] == arch.flops(resolution, stem_kernel)
-        assert row['params'] == arch.params(stem_kernel)
+        assert row['flops'] == arch.flops(resolution, stem_kernel, channels)
+        assert row['params'] == arch.params(stem_kernel, in_channels=channels)
 
 
 @pytest.mark.parametrize('resolution', [0, -1, (224, 0), (1, 2, 3), ()])

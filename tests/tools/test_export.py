@@ -14,6 +14,8 @@ from tests import downstream_data, tiny
 ARCH = '5-6x2-7x1-9x1-13x1'
 OTHER = '4-4x1-8x1-8x1-16x1'
 TASK = 'coco-mask-rcnn'
+DEFAULT = {'README.md', 'backbone.pth', 'backbone.py', 'backbone.safetensors'}
+"""Files of an export without tasks and further formats."""
 CIFAR = 'mmpretrain::resnet/resnet18_8xb16_cifar10.py'
 
 
@@ -66,8 +68,7 @@ def meta_of(paths) -> dict:
 
 def test_all_tasks(export, paths):
     out = export(paths.checkpoint, ARCH, paths.out, '--for', 'all', '--data', paths.data, '--resolution', 32)
-    assert files(paths.out) == {'README.md', 'backbone.pth', 'backbone.safetensors', 'cityscapes-fcn.py', 'coco-mask-rcnn.py',
-                                'voc-faster-rcnn-c4.py'}
+    assert files(paths.out) == {*DEFAULT, 'cityscapes-fcn.py', 'coco-mask-rcnn.py', 'voc-faster-rcnn-c4.py'}
     assert 'calibrating batch norm on 3 images of' in out  # the training images of the first task
     cells = [[part.strip() for part in line.split('│')[1:-1]] for line in out.splitlines() if '│' in line]
     rows = {name: row for name, *row in cells}
@@ -95,7 +96,7 @@ def test_an_earlier_export_is_replaced_whole(export, paths):
     assert 'no such' in export(paths.out / 'epoch_2.pth', OTHER, *again, '--overwrite')
     assert files(paths.out) == before and meta_of(paths)['arch'] == ARCH
     export(paths.checkpoint, OTHER, *again, '--overwrite')
-    assert files(paths.out) == {'README.md', 'backbone.pth', 'backbone.safetensors', 'notes.txt', 'epoch_1.pth'}
+    assert files(paths.out) == {*DEFAULT, 'notes.txt', 'epoch_1.pth'}
     assert meta_of(paths)['arch'] == OTHER
 
 
@@ -146,8 +147,7 @@ def test_all_and_another(export, paths):
 def test_some_tasks_small_on_other_images(export, paths):
     out = export(paths.checkpoint, ARCH, paths.out, '--for', 'voc-faster-rcnn-c4', '--for', 'cityscapes-fcn', '--small',
                  '--data', paths.data, '--images', paths.images, '--resolution', 32)
-    assert files(paths.out) == {'README.md', 'backbone.pth', 'backbone.safetensors', 'cityscapes-fcn_small.py',
-                                'voc-faster-rcnn-c4_small.py'}
+    assert files(paths.out) == {*DEFAULT, 'cityscapes-fcn_small.py', 'voc-faster-rcnn-c4_small.py'}
     assert f'5 images of {paths.images}' in out
 
 
@@ -164,7 +164,7 @@ def test_only_the_training_images_of_voc_calibrate(export, paths):
 def test_the_backbone_alone(export, paths, order):
     words = dict(CHECKPOINT=paths.checkpoint, ARCH=ARCH, OUT=paths.out, IMAGES=paths.images)
     out = export(*(words.get(word, word) for word in order), '--resolution', 32)
-    assert files(paths.out) == {'README.md', 'backbone.pth', 'backbone.safetensors'} and '--for TASK' in out
+    assert files(paths.out) == DEFAULT and '--for TASK' in out
     assert meta_of(paths)['arch'] == ARCH
 
 
@@ -172,7 +172,7 @@ def test_into_a_config(export, paths):
     flags = ('--data', paths.images, '--resolution', 32)
     out = export(paths.checkpoint, ARCH, paths.out, '--into', CIFAR, *flags)
     name = 'into_resnet18_8xb16_cifar10.py'
-    assert files(paths.out) == {'README.md', 'backbone.pth', 'backbone.safetensors', name}
+    assert files(paths.out) == {*DEFAULT, name}
     assert 'model.head.in_channels: 512 -> 52' in out and f'{paths.out}/{name}' in out.replace('\n', '')
     config = Config.fromfile(paths.out / name)
     assert config.model.backbone.init_cfg.checkpoint == str(paths.out / 'backbone.pth')
@@ -184,7 +184,7 @@ def test_into_a_config(export, paths):
 
 def test_further_formats(export, paths):
     out = export(paths.checkpoint, ARCH, paths.out, '--data', paths.images, '--resolution', 32, '--format', 'torch,onnx')
-    assert files(paths.out) == {'README.md', 'backbone.pth', 'backbone.onnx', 'backbone.pt2'}
+    assert files(paths.out) == {*DEFAULT, 'backbone.onnx', 'backbone.pt2'} - {'backbone.safetensors'}
     assert out.count('computes what PyTorch does') == 2
 
 

@@ -21,6 +21,7 @@ from gaia_ssl.evaluation.subnet_judge import find_collapse, judge_subnet
 from gaia_ssl.file_choice import FileChoice
 from gaia_ssl.models.algorithms import Supernet
 from gaia_ssl.models.supernet_meta import supernet_meta
+from gaia_ssl.pixel_range import PixelRange
 from gaia_ssl.registry import HOOKS
 from gaia_ssl.space import Arch, ArchSpace
 
@@ -126,7 +127,8 @@ class SubnetEvaluationHook(Hook):
         """On all processes alike, so that none waits for one that an error has stopped."""
         meta, trained = supernet_meta(model), images_of(runner)
         files = FileChoice.of(trained.get('files')).patterns.arguments()
-        crops = dict(self.crops, mean=meta['mean'], std=meta['std'], to_rgb=meta['to_rgb'], report=runner.logger.info,
+        crops = dict(self.crops, mean=meta['mean'], std=meta['std'], to_rgb=meta['to_rgb'],
+                     pixel_range=PixelRange.of(trained.get('pixel_range')), report=runner.logger.info,
                      resolution=trained.get('resolution', 224) if self.resolution is None else self.resolution,
                      choice=FileChoice.of({**files, **self.files}), num_workers=runner.train_dataloader.num_workers)
         self.images = CenterCrops(self.train, max_images=self.num_images, **crops)

@@ -158,6 +158,9 @@ class TaskAwareSearchLoop(BaseLoop):
         if self.reference == 'teacher':
             self.model.frozen_teacher.load()
         self._load_weights()
+        if self.latency is not None and self.model.backbone.in_channels != 3:
+            raise UserError(f'latencies are measured with images of three channels, and these have '
+                            f'{self.model.backbone.in_channels}; leave --latency-table out')
         if self.latency is not None and self.latency.provenance.get('resolution') != self.resolution:
             measured = self.latency.provenance.get('resolution')
             self.runner.logger.warning(f'the latencies are of {measured} px, the FLOPs of {self.resolution} px')
@@ -208,6 +211,7 @@ class TaskAwareSearchLoop(BaseLoop):
             checkpoint=self.checkpoint,
             data=self.batches.folder(),
             files=self.batches.files(),
+            pixel_range=self.batches.pixel_range(),
             measures={task: measure_for(task, self.measure) for task in self.tasks},
             **settings,
             budgets=[str(budget) for budget in self.budgets],
@@ -219,7 +223,7 @@ class TaskAwareSearchLoop(BaseLoop):
     def _select(self, archs: str | int | Sequence[str]) -> Selection:
         backbone = self.model.backbone
         return select_archs(backbone.space, archs, self.groups, self.budgets, self.latency, self.resolution,
-                            backbone.stem_kernel, self.seed)
+                            backbone.stem_kernel, self.seed, backbone.in_channels)
 
     def _load_weights(self) -> None:
         checkpoint = load_checkpoint(self.checkpoint)
@@ -232,6 +236,9 @@ class TaskAwareSearchLoop(BaseLoop):
             if meta[name] != here[name]:
                 raise UserError(f'{self.checkpoint}: trained with {name} {meta[name]}, but the config has {here[name]}; use '
                                 'the config it was trained with')
+        if meta.get('pixel_range') != self.batches.pixel_range():
+            raise UserError(f'{self.checkpoint}: trained on images of another range, or number of channels, than the config\'s '
+                            'test_dataloader reads; give --checkpoint alone, from which the config follows')
         try:
             self.model.load_state_dict(checkpoint['state_dict'])
         except RuntimeError as error:
@@ -307,9 +314,9 @@ class TaskAwareSearchLoop(BaseLoop):
             barrier()
             yield ScoreJournal(folder, settings)
 
-    def _input_size(self) -> tuple[int, int]:
-        """What FLOPs are counted at: resolution and stem."""
-        return self.resolution, self.model.backbone.stem_kernel
+    def _input_size(self) -> tuple[int, int, int]:
+        """What FLOPs are counted at: resolution, stem and channels of the images."""
+        return self.resolution, self.model.backbone.stem_kernel, self.model.backbone.in_channels
 
     def _device(self) -> torch.device:
         return next(self.model.parameters()).device

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -18,16 +19,16 @@ PROXIES = ('expressivity', 'progressivity', 'trainability')
 _BATCH = 64
 
 
-def az_nas_proxies(net: SubnetResNet, resolution: int, seed: int) -> dict[str, float]:
+def az_nas_proxies(net: SubnetResNet, shape: Sequence[int], seed: int) -> dict[str, float]:
     """:data:`PROXIES` of one network, on Gaussian noise (Eq. 2 to 8).
 
     Args:
         net: Run in the mode that it is in.
-        resolution: Side of the noise in pixels.
+        shape: Of an image of noise, ``(C, H, W)``.
         seed: Of the noise, and of the Rademacher vectors of trainability.
     """
     generator = torch.Generator().manual_seed(seed)
-    noise = torch.randn(_BATCH, 3, resolution, resolution, generator=generator).to(next(net.parameters()).device)
+    noise = torch.randn(_BATCH, *shape, generator=generator).to(next(net.parameters()).device)
     maps = [net.stem(noise).detach().requires_grad_()]
     trainability = []
     for block in (block for layer in net.layers for block in layer):

@@ -12,7 +12,7 @@ def naswot(net: nn.Module, images: Tensor) -> float:
 
     Args:
         net: Its ReLUs are modules; run in the mode that it is in.
-        images: ``(N, 3, H, W)``.
+        images: ``(N, C, H, W)``.
     """
     kernel = torch.zeros(len(images), len(images), dtype=torch.float64, device=images.device)
 

@@ -48,7 +48,7 @@ def score_rivals(rivals: Sequence[str], archs: Sequence[Arch], stem_kernel: int,
         rivals: Of :data:`RIVALS`, but ``'rankme'``.
         archs: To score.
         stem_kernel: Of the networks.
-        images: ``(N, 3, H, W)``, N at least 4, of all classes in turn; their side is that of all input.
+        images: ``(N, C, H, W)``, N at least 4, of all classes in turn; their side is that of all input.
         labels: ``(N,)``, from 0 on.
         folder: Holds a CSV file a score.
         settings: What decides the images, in plain values.
@@ -59,20 +59,23 @@ def score_rivals(rivals: Sequence[str], archs: Sequence[Arch], stem_kernel: int,
         A row an arch: ``arch`` and a column a rival.
 
     Raises:
-        UserError: If ``folder`` holds scores of other settings, or a rival has no finite score of an arch.
+        UserError: If ``folder`` holds scores of other settings, the latency of other than three channels is asked for, or a
+            rival has no finite score of an arch.
     """
-    resolution, device = images.shape[-1], images.device
+    shape, resolution, device = images.shape[1:], images.shape[-1], images.device
+    if 'latency' in rivals and len(images[0]) != 3:
+        raise UserError('latencies are measured of networks for three channels; name the rivals but latency after --rivals')
     halves = [(images[start::2], labels[start::2]) for start in range(2)]
     compute_one: dict[str, Callable[[SubnetResNet], dict[str, float]]] = {
-        'synflow': lambda net: dict(synflow=synflow(net, resolution)),
+        'synflow': lambda net: dict(synflow=synflow(net, shape)),
         'naswot': lambda net: dict(naswot=naswot(net, halves[0][0])),
         'zico': lambda net: dict(zico=zico(net, halves, int(labels.max()) + 1, seed)),
-        'az-nas': lambda net: az_nas_proxies(net, resolution, seed),
+        'az-nas': lambda net: az_nas_proxies(net, shape, seed),
     }
     columns = {rival: PROXIES if rival == 'az-nas' else (rival, ) for rival in rivals if rival != 'latency'}
 
     def compute(arch: Arch, missing: Sequence[str]) -> dict[str, float]:
-        net = untrained(arch, stem_kernel, seed).to(device)
+        net = untrained(arch, stem_kernel, seed, len(images[0])).to(device)
         found: dict[str, float] = {}
         for rival, names in columns.items():
             if set(names) & set(missing):
@@ -82,10 +85,10 @@ def score_rivals(rivals: Sequence[str], archs: Sequence[Arch], stem_kernel: int,
         return {name: found[name] for name in missing}
 
     names = [name for each in columns.values() for name in each]
-    settings = dict(settings, stem_kernel=stem_kernel, resolution=resolution, seed=seed)
+    settings = dict(settings, stem_kernel=stem_kernel, shape=list(shape), seed=seed)
     table = keep_scores(archs, names, compute, folder, settings, 'subnets, rivals', report)
     if 'az-nas' in columns:
-        flops = [arch.flops(resolution, stem_kernel) for arch in archs]
+        flops = [arch.flops(resolution, stem_kernel, len(images[0])) for arch in archs]
         table['az-nas'] = az_nas(table[list(PROXIES)].assign(flops=flops))
     if 'latency' in rivals:
         table['latency'] = network_latencies(archs, stem_kernel, device.type, resolution=resolution)

@@ -14,7 +14,7 @@ def zico(net: nn.Module, batches: list[tuple[Tensor, Tensor]], classes: int, see
     are left out, as the authors' code does.
 
     Args:
-        net: Takes ``(N, 3, H, W)`` and puts out feature maps, C5 last; run in the mode that it is in.
+        net: Takes ``(N, C, H, W)`` and puts out feature maps, C5 last; run in the mode that it is in.
         batches: At least two of images and labels ``(N,)``.
         classes: Number of them.
         seed: Of the linear layer.

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from mmengine.dist import get_rank
 from mmengine.logging import MessageHub
 from mmpretrain.models import SelfSupDataPreprocessor
@@ -25,15 +26,20 @@ class ViewPreprocessor(SelfSupDataPreprocessor):
     the iteration and the process, so that a resumed run draws the same.
 
     Args:
-        mean, std, to_rgb, …: As in mmpretrain.
+        mean, std: One number a channel, for images of any number of channels; or neither.
+        to_rgb, …: As in mmpretrain.
         non_blocking: Copy without waiting; takes effect from the pinned memory of a loader.
         views: Of each view in training the changes that are left to do, as in
             :class:`~gaia_ssl.models.views.ChangedViews`; by default none.
     """
 
-    def __init__(self, *args: Any, non_blocking: bool = True, views: Sequence[Sequence[Mapping[str, Any]]] | None = None,
-                 **kwargs: Any) -> None:
-        super().__init__(*args, non_blocking=non_blocking, **kwargs)
+    def __init__(self, mean: Sequence[float] | None = None, std: Sequence[float] | None = None, non_blocking: bool = True,
+                 views: Sequence[Sequence[Mapping[str, Any]]] | None = None, **kwargs: Any) -> None:
+        super().__init__(non_blocking=non_blocking, **kwargs)
+        if mean is not None and std is not None:  # for mmengine, images have one channel or three
+            self._enable_normalize = True
+            for name, values in (('mean', mean), ('std', std)):
+                self.register_buffer(name, torch.tensor(values, dtype=torch.float32).view(-1, 1, 1), persistent=False)
         self._views = None if views is None else list(map(ChangedViews, views))
 
     def forward(self, data: dict, training: bool = False) -> dict[str, Any]:

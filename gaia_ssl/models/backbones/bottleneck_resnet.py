@@ -124,6 +124,7 @@ class BottleneckResNet(BaseModule):
             raise UserError(f'frozen_stages is {frozen_stages}; use -1 (none), 0 (the stem) to {num_stages} (all)')
         self.arch = arch
         self.stem_kernel = stem_kernel
+        self.in_channels = in_channels
         self.out_indices = tuple(out_indices)
         self.frozen_stages = frozen_stages
         self.norm_cfg = norm_cfg or dict(type='BN')

@@ -79,7 +79,7 @@ class DynamicResNet(BottleneckResNet):
             super().init_weights()
             return
         pretrained = read_pretrained(path)
-        check_start(pretrained, self.space.max, self.stem_kernel, self.conv1.in_channels)
+        check_start(pretrained, self.space.max, self.stem_kernel)
         initialize(self, dict(type='Kaiming', layer='Conv2d'))
         start_from(self, pretrained, self.sort_pretrained)
         print_log(f'Started from {pretrained}', logger='current')

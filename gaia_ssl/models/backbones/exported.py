@@ -18,7 +18,7 @@ def read_backbone(path: str | os.PathLike, arch: Arch, prefix: str | None = None
     """The state dict of the exported backbone in ``path``, with torchvision's key names.
 
     Args:
-        path: The file, with ``~`` for the home folder; or its http(s) address.
+        path: The file, with ``~`` for the home folder or as ``file:///…``; or its http(s) address.
         arch: That it has to be of.
         prefix: Take what stands behind it in a checkpoint of any model, e.g. ``backbone.`` in one that mmpretrain trained; its
             arch is not told, but the shapes of its weights are.
@@ -32,7 +32,8 @@ def read_backbone(path: str | os.PathLike, arch: Arch, prefix: str | None = None
     checkpoint = load_checkpoint(local_file(str(path)))
     meta = checkpoint.get('meta', {}).get('gaia_ssl')
     if not isinstance(meta, dict) or 'arch' not in meta or 'state_dict' not in checkpoint:
-        raise UserError(f'{path}: not an exported backbone; make one with tools/export.py')
+        raise UserError(f'{path}: not an exported backbone; make one with tools/export.py, or of a '
+                        "model that was trained with one say init_cfg=dict(…, prefix='backbone.')")
     if meta['arch'] != str(arch):
         raise UserError(f"{path}: holds the backbone {meta['arch']}, but the config says arch='{arch}'")
     check_weights(checkpoint['state_dict'], str(path))

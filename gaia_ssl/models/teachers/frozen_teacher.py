@@ -74,6 +74,9 @@ class FrozenTeacher(nn.Module):
         self._check_same(fingerprint)
         self.sha256.copy_(fingerprint)
         given = normalisation_of(self._hidden['preprocessor'])
+        if len(given['mean']) != 3:
+            raise UserError(f"a frozen teacher takes images of three colours, these have {len(given['mean'])} channels; train "
+                            'by another method')
         wanted = {**given, **self._wanted}
         self.flips = wanted['to_rgb'] != given['to_rgb']
         for name, value in _renormalisation(given, wanted, self.flips).items():

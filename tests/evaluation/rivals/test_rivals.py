@@ -38,7 +38,7 @@ def test_synflow_of_a_chain_is_its_depth_times_its_flow():
     for index in (5, 3, 0):
         flow = flow @ np.abs(net[index].weight[:, :, 0, 0].detach().numpy().astype(np.float64))
     before = [value.clone() for value in net.state_dict().values()]
-    assert synflow(net, 4) == pytest.approx(math.log(3 * 16 * flow.sum()), rel=1e-9)
+    assert synflow(net, (3, 4, 4)) == pytest.approx(math.log(3 * 16 * flow.sum()), rel=1e-9)
     assert all(map(torch.equal, before, net.state_dict().values()))
 
 
@@ -92,7 +92,7 @@ def test_az_nas_proxies_of_a_network():
     """Entropies by NumPy's SVD; the largest singular value of a block's Jacobian by the vector that torch.func gives."""
     arch = Arch.parse('4-4x1-4x2-4x1-8x1')
     net = untrained(arch, 7, seed=0)
-    found = az_nas_proxies(net, 40, seed=3)  # 10, 10, 5, 3, 2: odd sides under a stride
+    found = az_nas_proxies(net, (3, 40, 40), seed=3)  # 10, 10, 5, 3, 2: odd sides under a stride
     generator = torch.Generator().manual_seed(3)
     x = net.stem(torch.randn(64, 3, 40, 40, generator=generator)).detach()
     entropies, trainability = [], []
@@ -154,6 +154,14 @@ def test_a_stopped_scoring_goes_on(tmp_path, monkeypatch):
 
 
 def test_a_score_that_is_not_finite_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr('gaia_ssl.evaluation.rivals.score.synflow', lambda net, resolution: math.inf)
+    monkeypatch.setattr('gaia_ssl.evaluation.rivals.score.synflow', lambda net, shape: math.inf)
     with pytest.raises(UserError, match=f'synflow of {ARCHS[0]} is inf; leave that rival out of --rivals'):
         score_rivals(['synflow'], ARCHS, 7, torch.randn(4, 3, 32, 32), torch.arange(4) % 2, tmp_path, {})
+
+
+def test_images_of_other_channels(tmp_path):
+    images, labels = torch.randn(4, 5, 32, 32), torch.arange(4) % 2
+    table = score_rivals(['synflow', 'naswot', 'zico', 'az-nas'], ARCHS[:2], 7, images, labels, tmp_path, {})
+    assert table.drop(columns='arch').nunique().min() == 2
+    with pytest.raises(UserError, match='networks for three channels'):
+        score_rivals(['latency'], ARCHS[:2], 7, images, labels, tmp_path, {})

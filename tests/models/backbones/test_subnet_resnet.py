@@ -224,15 +224,18 @@ def test_pretrained_is_strict(tmp_path):
 
 
 def test_weights_that_a_toolbox_trained(tmp_path, monkeypatch):
-    """Behind the prefix that mmengine's init_cfg gives, in a file of the home folder."""
+    """Behind the prefix that mmengine's init_cfg gives, in a file of the home folder or one by its address."""
     monkeypatch.setenv('HOME', str(tmp_path))
     trained = randomise_norms(SubnetResNet(TINY))
     state = {f'backbone.{name}': value for name, value in trained.state_dict().items()} | {'head.fc.weight': torch.ones(2, 2)}
     torch.save(dict(meta={}, state_dict=state), tmp_path / 'epoch_1.pth')
     init_cfg = dict(type='Pretrained', checkpoint='~/epoch_1.pth', prefix='backbone.')
-    net = SubnetResNet(TINY, init_cfg=init_cfg)
-    net.init_weights()
-    assert all(torch.equal(value, trained.state_dict()[name]) for name, value in net.state_dict().items())
+    for file in (init_cfg['checkpoint'], (tmp_path / 'epoch_1.pth').as_uri()):
+        net = SubnetResNet(TINY, init_cfg={**init_cfg, 'checkpoint': file})
+        net.init_weights()
+        assert all(torch.equal(value, trained.state_dict()[name]) for name, value in net.state_dict().items())
+    with pytest.raises(UserError, match=r"not an exported backbone.*prefix='backbone\.'"):
+        SubnetResNet(TINY, init_cfg=dict(type='Pretrained', checkpoint='~/epoch_1.pth')).init_weights()
     for arch, prefix, match in (('4-4x1-8x2-8x1-12x1', 'backbone', 'does not match'), (TINY, 'neck.', 'has no key that begins'),
                                 (TINY, 'back', 'has no key that begins')):
         with pytest.raises(UserError, match=match):
