@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,8 +12,10 @@ from mmengine.logging import MessageHub
 from mmpretrain.models import SelfSupDataPreprocessor
 from torch import Tensor
 
-from gaia_ssl.models.views import ChangedViews
 from gaia_ssl.registry import MODELS
+
+if TYPE_CHECKING:
+    from gaia_ssl.models.views import ChangedViews
 
 
 @MODELS.register_module()
@@ -40,7 +42,10 @@ class ViewPreprocessor(SelfSupDataPreprocessor):
             self._enable_normalize = True
             for name, values in (('mean', mean), ('std', std)):
                 self.register_buffer(name, torch.tensor(values, dtype=torch.float32).view(-1, 1, 1), persistent=False)
-        self._views = None if views is None else list(map(ChangedViews, views))
+        self._views: list[ChangedViews] | None = None
+        if views is not None:
+            from gaia_ssl.models.views import ChangedViews  # which takes mmpretrain's data sets along, and seconds
+            self._views = list(map(ChangedViews, views))
 
     def forward(self, data: dict, training: bool = False) -> dict[str, Any]:
         """Normalised ``inputs``, one batch ``(N, 3, H, W)`` or a list of them as in ``data``, and the ``data_samples``."""
