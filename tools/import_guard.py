@@ -33,5 +33,16 @@ def name_the_user() -> None:
         os.environ['USER'] = f'user{os.getuid()}'
 
 
+def wait_briefly() -> None:
+    """Let OpenMP's threads wait for each other spinning for microseconds, where by themselves they would for milliseconds.
+
+    On a core that something else wants, too, the others spin away what it needs. Read as torch is imported; of GCC's OpenMP,
+    which torch's wheels bring.
+    """
+    if 'OMP_WAIT_POLICY' not in os.environ:
+        os.environ.setdefault('GOMP_SPINCOUNT', '2000')
+
+
 sys.excepthook = excepthook
 name_the_user()
+wait_briefly()
