@@ -1,11 +1,14 @@
 """Run a function on several real processes that talk gloo."""
 
+import os
 import pathlib
 import tempfile
 from collections.abc import Callable
 from typing import Any
 
 import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
 from torch import distributed
 from torch.multiprocessing import start_processes
 
@@ -29,6 +32,14 @@ def run_distributed(fn: Callable, world_size: int, *args) -> list:
     with tempfile.TemporaryDirectory() as folder:
         start_processes(_work, (fn, world_size, folder, args), nprocs=world_size, start_method='forkserver')
         return [torch.load(_result(folder, rank), weights_only=False) for rank in range(world_size)]
+
+
+def train_in_process(rank: int, config: str, work_dir: str, options: dict) -> None:
+    """For :func:`run_distributed`: train by the file ``config`` in mmengine's Runner, as one of torchrun's processes would."""
+    os.environ['LOCAL_RANK'] = str(rank)
+    settings = Config.fromfile(config)
+    settings.merge_from_dict(dict(options, work_dir=work_dir, launcher='pytorch'))
+    Runner.from_cfg(settings).train()
 
 
 def _work(rank: int, fn: Callable, world_size: int, folder: str, args: tuple) -> Any:

@@ -59,9 +59,10 @@ def main() -> None:
         if source not in (None, file_hash(arguments.checkpoint)):
             raise UserError(f'{arguments.ranking}: of another checkpoint than {arguments.checkpoint}; search this one')
     archs = choose_archs(own, ranking, config, meta, arguments, say)
-    scores = [*arguments.score, *({RANK_ME} & set(arguments.rivals))]
+    scores = [*arguments.score, *(rival for rival in arguments.rivals if rival == RANK_ME)]
+    rivals = [rival for rival in arguments.rivals if rival != RANK_ME]
     judge = make_judge(scores, arguments, meta, config) if scores else None
-    sample = labelled(arguments, meta, config, 'train', RIVAL_IMAGES) if set(arguments.rivals) - {RANK_ME} else None
+    sample = labelled(arguments, meta, config, 'train', RIVAL_IMAGES) if rivals else None
     folder = Path(arguments.work_dir or (config.work_dir if config else 'work_dirs/rank_correlation'))
     claim_folder(folder, *RESULTS, resume=arguments.resume, overwrite=arguments.overwrite)
 
@@ -88,7 +89,6 @@ def main() -> None:
         labels |= {score: SCORES[score] for score in arguments.score}
 
     if sample is not None:
-        rivals = [rival for rival in arguments.rivals if rival != RANK_ME]
         table = table.merge(
             score_rivals(rivals, archs, meta['stem_kernel'], torch.cat(list(sample)), torch.tensor(sample.labels),
                          folder / 'rivals', dict(images_sha256=images_fingerprint(sample.paths, sample.folder, sample.report)),
@@ -218,7 +218,7 @@ def choose_archs(own: pd.DataFrame | None, ranking: pd.DataFrame | None, config:
 def make_judge(scores: Sequence[str], arguments: argparse.Namespace, meta: dict, config: Config) -> SubnetJudge:
     """The judge on the images of ``--data``."""
     train, val = (labelled(arguments, meta, config, split, arguments.max_images) for split in ('train', 'val'))
-    train.keep = val.keep = 3 * train.resolution**2 * (len(train.indices) + len(val.indices)) <= KEEP_BYTES
+    train.keep = val.keep = train.kept_bytes + val.kept_bytes <= KEEP_BYTES
     return SubnetJudge(train, val, scores, arguments.k, arguments.seed)
 
 

@@ -113,6 +113,12 @@ class CenterCrops:
         return not self.names.isdisjoint((path.name, path.stem))
 
     @property
+    def kept_bytes(self) -> int:
+        """What ``keep`` takes of memory."""
+        a_pixel = 3 if self.pixel_range is None else 4 * self.pixel_range.channels
+        return len(self.indices) * self.resolution**2 * a_pixel
+
+    @property
     def paths(self) -> list[str]:
         """The files, in the order of iteration."""
         return [self.dataset.get_data_info(index)['img_path'] for index in self.indices]

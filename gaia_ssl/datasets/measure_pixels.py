@@ -14,7 +14,7 @@ from gaia_ssl.datasets.batches import evenly_spaced
 from gaia_ssl.datasets.read_pixels import read_pixels
 from gaia_ssl.datasets.unreadable import UnreadableImages
 from gaia_ssl.errors import UserError
-from gaia_ssl.files import atomic_path
+from gaia_ssl.files import atomic_path, read_json
 from gaia_ssl.pixel_range import WHITE, PixelRange
 from gaia_ssl.progress import Progress
 from gaia_ssl.terminal import say
@@ -67,15 +67,9 @@ class Pixels:
         Raises:
             UserError: If it is none.
         """
+        settings = read_json(path, 'a range of pixels', 'gaia-ssl pixels writes such a file')
         try:
-            with open(path, encoding='utf-8') as file:
-                settings = json.load(file)
-        except OSError as error:
-            raise UserError(f'{path}: cannot be read ({error.strerror}); gaia-ssl pixels writes such a file') from error
-        except ValueError as error:
-            raise UserError(f'{path}: no JSON; gaia-ssl pixels writes such a file') from error
-        try:
-            return cls.of(settings if isinstance(settings, dict) else {})
+            return cls.of(settings)
         except UserError as error:
             raise UserError(f'{path}: {error}; gaia-ssl pixels writes such a file') from error
 
@@ -94,7 +88,7 @@ class Measured:
         pixels: How to normalise.
         smallest, largest: Value of each channel in the sample.
         dtypes: Of the files, e.g. ``('uint16', )``.
-        images: How many were read.
+        images: How many were looked at.
     """
 
     pixels: Pixels

@@ -9,6 +9,7 @@ from gaia_ssl.datasets import ImageFolder
 from gaia_ssl.datasets.center_crops import CenterCrops, center_crop_pipeline
 from gaia_ssl.datasets.resolution import set_resolution
 from gaia_ssl.file_choice import FileChoice
+from gaia_ssl.pixel_range import PixelRange
 from tests import tiny
 
 
@@ -33,6 +34,14 @@ def test_kept_images_are_the_same_and_not_read_again(folder):
         if attempt == 0:
             for path in folder.rglob('*.png'):
                 path.unlink()
+
+
+@pytest.mark.parametrize('pixel_range', [None, PixelRange((0., ) * 3, (255., ) * 3)])
+def test_what_keeping_takes(folder, pixel_range):
+    """As torch counts the batches that it holds: bytes, or floats where there is a range."""
+    kept = crops(folder, keep=True, pixel_range=pixel_range)
+    list(kept)
+    assert kept.kept_bytes == sum(batch.nbytes for batch in kept._kept)
 
 
 def test_classes_are_named(folder):

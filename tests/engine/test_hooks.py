@@ -1,6 +1,5 @@
 """The hooks and wrappers inside a Runner of this process."""
 
-import os
 import pathlib
 import stat
 
@@ -16,7 +15,7 @@ from gaia_ssl.engine import AtomicCheckpointHook, AutocastOptimWrapper, Sandwich
 from gaia_ssl.errors import UserError
 from gaia_ssl.space import SandwichSampler
 from tests import tiny
-from tests.distributed import run_distributed
+from tests.distributed import run_distributed, train_in_process
 
 CURES = dict(type='gaia_ssl.SandwichSamplerHook', weights=dict(max=2.5), slow_start=0.5, phases=2)
 
@@ -242,25 +241,18 @@ def test_a_run_resumes_amid_an_accumulated_step(tmp_path, kept):
     assert tiny.equal(resumed['optimizer'], whole['optimizer'])
 
 
-def _train_here(rank: int, folder: str, options: dict) -> None:
-    os.environ['LOCAL_RANK'] = str(rank)
-    config = Config.fromfile(f'{folder}/tiny.py')
-    config.work_dir, config.launcher = f'{folder}/run', 'pytorch'
-    config.merge_from_dict({'optim_wrapper.accumulative_counts': 2, 'default_hooks.checkpoint.max_keep_ckpts': -1, **options})
-    Runner.from_cfg(config).train()
-
-
 @pytest.mark.slow
 def test_two_processes_resume_amid_an_accumulated_step(tmp_path):
     """Each process has a gradient of its own until the step is complete."""
-    tiny.write_config(tmp_path / 'tiny.py', tiny.photos(tmp_path / 'data', 24), epochs=2, batch_size=4)
-    run_distributed(_train_here, 2, str(tmp_path), {})
-    run = tmp_path / 'run'
+    config = tiny.write_config(tmp_path / 'tiny.py', tiny.photos(tmp_path / 'data', 24), epochs=2, batch_size=4)
+    run, options = tmp_path / 'run', {'optim_wrapper.accumulative_counts': 2, 'default_hooks.checkpoint.max_keep_ckpts': -1}
+    run_distributed(train_in_process, 2, str(config), str(run), options)
     whole, amid = load_checkpoint(run / 'epoch_2.pth'), load_checkpoint(run / 'epoch_1.pth')
     of_processes = amid['accumulation']['gradients']['backbone.conv1.weight']
     assert len(of_processes) == 2 and not torch.equal(*of_processes)
     (run / 'epoch_2.pth').unlink()
-    run_distributed(_train_here, 2, str(tmp_path), {'resume': True, 'load_from': str(run / 'epoch_1.pth')})
+    options |= {'resume': True, 'load_from': str(run / 'epoch_1.pth')}
+    run_distributed(train_in_process, 2, str(config), str(run), options)
     resumed = load_checkpoint(run / 'epoch_2.pth')
     assert tiny.equal(resumed['state_dict'], whole['state_dict'])
     assert tiny.equal(resumed['optimizer'], whole['optimizer'])

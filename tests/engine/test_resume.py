@@ -1,21 +1,18 @@
 """tools/train.py as real processes: killed and resumed, and two at once."""
 
-import os
 import random
 import re
 import time
 
 import pytest
 import torch
-from mmengine.config import Config
-from mmengine.runner import Runner
 
 from gaia_ssl import ArchSpace
 from gaia_ssl.checkpoint import load_checkpoint
 from gaia_ssl.run_log import read_run_log
 from gaia_ssl.space import SandwichSampler
 from tests import tiny
-from tests.distributed import run_distributed
+from tests.distributed import run_distributed, train_in_process
 
 EPOCHS = 12
 
@@ -118,14 +115,6 @@ class Killer(Hook):
 '''
 
 
-def _train_here(rank: int, folder: str) -> None:
-    os.environ['LOCAL_RANK'] = str(rank)
-    config = Config.fromfile(f'{folder}/tiny.py')
-    config.custom_hooks.pop()
-    config.work_dir, config.launcher = f'{folder}/whole', 'pytorch'
-    Runner.from_cfg(config).train()
-
-
 @pytest.mark.slow
 def test_torchrun_starts_a_killed_training_again(tmp_path):
     """MAX_RESTARTS with --resume: the second attempt goes on from the last checkpoint, to the bits of an undisturbed run."""
@@ -138,6 +127,6 @@ def test_torchrun_starts_a_killed_training_again(tmp_path):
                            PYTHONPATH=str(tmp_path))
     assert result.returncode == 0 and 'Traceback' not in result.stderr, result.stderr
     assert 'resumed epoch: 1' in ''.join(path.read_text() for path in (tmp_path / 'run').glob('*/*.log'))
-    run_distributed(_train_here, 2, str(tmp_path))
+    run_distributed(train_in_process, 2, str(config), str(tmp_path / 'whole'), dict(custom_hooks=hooks[:1]))
     whole, killed = (load_checkpoint(tmp_path / name / 'epoch_2.pth') for name in ('whole', 'run'))
     assert tiny.equal(killed['state_dict'], whole['state_dict']) and tiny.equal(killed['optimizer'], whole['optimizer'])

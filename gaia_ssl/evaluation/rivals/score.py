@@ -63,7 +63,8 @@ def score_rivals(rivals: Sequence[str], archs: Sequence[Arch], stem_kernel: int,
             rival has no finite score of an arch.
     """
     shape, resolution, device = images.shape[1:], images.shape[-1], images.device
-    if 'latency' in rivals and len(images[0]) != 3:
+    in_channels = shape[0]
+    if 'latency' in rivals and in_channels != 3:
         raise UserError('latencies are measured of networks for three channels; name the rivals but latency after --rivals')
     halves = [(images[start::2], labels[start::2]) for start in range(2)]
     compute_one: dict[str, Callable[[SubnetResNet], dict[str, float]]] = {
@@ -75,7 +76,7 @@ def score_rivals(rivals: Sequence[str], archs: Sequence[Arch], stem_kernel: int,
     columns = {rival: PROXIES if rival == 'az-nas' else (rival, ) for rival in rivals if rival != 'latency'}
 
     def compute(arch: Arch, missing: Sequence[str]) -> dict[str, float]:
-        net = untrained(arch, stem_kernel, seed, len(images[0])).to(device)
+        net = untrained(arch, stem_kernel, seed, in_channels).to(device)
         found: dict[str, float] = {}
         for rival, names in columns.items():
             if set(names) & set(missing):
@@ -88,7 +89,7 @@ def score_rivals(rivals: Sequence[str], archs: Sequence[Arch], stem_kernel: int,
     settings = dict(settings, stem_kernel=stem_kernel, shape=list(shape), seed=seed)
     table = keep_scores(archs, names, compute, folder, settings, 'subnets, rivals', report)
     if 'az-nas' in columns:
-        flops = [arch.flops(resolution, stem_kernel, len(images[0])) for arch in archs]
+        flops = [arch.flops(resolution, stem_kernel, in_channels) for arch in archs]
         table['az-nas'] = az_nas(table[list(PROXIES)].assign(flops=flops))
     if 'latency' in rivals:
         table['latency'] = network_latencies(archs, stem_kernel, device.type, resolution=resolution)
